@@ -1,0 +1,88 @@
+"""Names as users see them, and the places they stand for.  RFC 2342.
+
+Three namespaces: personal ``""``, other users' and shared.  A place is (home, path): the user whose
+personal tree it is in, or None for the shared tree, and the name below that root.  Another user's INBOX
+is the node ``Other Users/alice`` itself; her other mailboxes, and the children of INBOX, are below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acl_imapd.errors import Cannot
+from acl_imapd.types import MailboxName
+
+DELIMITER = "/"
+INBOX = "INBOX"
+MAX_NAME_CHARS = 1000
+MAX_LEVEL_CHARS = 200
+MAX_LEVELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a name leads: *home* is a user's name, None for the shared tree."""
+
+    home: str | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The two prefixes; both end in the delimiter."""
+
+    other_users: str = "Other Users/"
+    shared: str = "Shared Folders/"
+
+    def place(self, name: str, user: str | None) -> Place | None:
+        """The place that *name* stands for when *user* says it; None where no mailbox can be.
+
+        With ``user=None`` (the administrator's spelling) there is no personal namespace.
+        """
+        if name.startswith(self.shared):
+            path = name[len(self.shared) :]
+            return Place(None, path) if path else None
+        if name.startswith(self.other_users):
+            home, _, path = name[len(self.other_users) :].partition(DELIMITER)
+            # One mailbox has one name: one's own are not below Other Users, and INBOX is the node itself.
+            if not home or home == user or path == INBOX:
+                return None
+            return Place(home, path or INBOX)
+        if user is None or not name or name + DELIMITER in (self.shared, self.other_users):
+            return None
+        return Place(user, name)
+
+    def name(self, home: str | None, path: str, user: str | None) -> MailboxName:
+        """The name of a place as *user* sees it; with None as an administrator writes it."""
+        if home is None:
+            return MailboxName(self.shared + path)
+        if home == user:
+            return MailboxName(path)
+        return MailboxName(self.other_users + home + ("" if path == INBOX else DELIMITER + path))
+
+    def roots(self) -> tuple[str, str]:
+        """The names of the two namespace roots, without the delimiter."""
+        return self.other_users[:-1], self.shared[:-1]
+
+
+def valid_new_path(path: str) -> str:
+    """*path*, if a mailbox may be made under that name; Cannot otherwise."""
+    levels = path.split(DELIMITER)
+    if not path or "" in levels:
+        raise Cannot("A mailbox name has no empty level")
+    if len(path) > MAX_NAME_CHARS or len(levels) > MAX_LEVELS or max(map(len, levels)) > MAX_LEVEL_CHARS:
+        raise Cannot("The mailbox name is too long")
+    if any(ord(char) < 32 or ord(char) == 127 or char in "*%" or 0xD800 <= ord(char) < 0xE000 for char in path):
+        raise Cannot("A mailbox name has no control characters, * or %")
+    return path
+
+
+def parent_path(path: str) -> str:
+    """The path one level up; ``""`` at the top."""
+    return path.rpartition(DELIMITER)[0]
+
+
+def ancestors(name: str) -> list[str]:
+    """All proper ancestors of *name*, the nearest last: ``a/b/c`` gives ``["a", "a/b"]``."""
+    levels = name.split(DELIMITER)
+    return [DELIMITER.join(levels[:depth]) for depth in range(1, len(levels))]

@@ -1,0 +1,1 @@
+"""SQLAlchemy Core, synchronous: functions on a Connection, which never commit (see database.py)."""

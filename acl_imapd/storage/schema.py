@@ -1,0 +1,250 @@
+"""The tables.  Every other module of storage/ speaks of these; alembic/versions/ makes them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+# SQLite counts rowids only in a column that is exactly INTEGER.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+# One row.  Whoever compares these three with what it has cached knows what to drop: acl_epoch moves with
+# any ACL (acl.epoch tells which), tree_epoch with any mailbox made, renamed, removed or given another ACL,
+# identity_epoch with any user, team or membership.  They only grow.
+site = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("acl_epoch", BigInteger, nullable=False),
+    Column("tree_epoch", BigInteger, nullable=False),
+    Column("identity_epoch", BigInteger, nullable=False),
+    Column("last_uidvalidity", BigInteger, nullable=False),
+)
+
+user = Table(
+    "user_account",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("password_hash", Text),
+    Column("disabled", Boolean, nullable=False),
+    Column("quota_bytes", BigInteger),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+team = Table(
+    "team",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# A member is a user or a team.  The managers of a team that owns a mailbox are its owner (RFC 4314 §2).
+team_member = Table(
+    "team_member",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("team_id", ForeignKey("team.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), index=True),
+    Column("member_team_id", ForeignKey("team.id", ondelete="CASCADE"), index=True),
+    Column("manager", Boolean, nullable=False),
+    CheckConstraint("(user_id IS NULL) <> (member_team_id IS NULL)", name="one_member"),
+    UniqueConstraint("team_id", "user_id", "member_team_id"),
+)
+
+role = Table(
+    "role",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("rights", String(16), nullable=False),
+)
+
+acl = Table(
+    "acl",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("epoch", BigInteger, nullable=False, index=True),  # site.acl_epoch of the last change
+    sqlite_autoincrement=True,
+)
+
+# kind: rights.IdentifierKind.  user_id for USER, team_id for TEAM, neither for the others.
+acl_entry = Table(
+    "acl_entry",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("acl_id", ForeignKey("acl.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), index=True),
+    Column("team_id", ForeignKey("team.id", ondelete="CASCADE"), index=True),
+    Column("negative", Boolean, nullable=False),
+    Column("rights", String(16), nullable=False),  # letters of "lrswipkxtea" in that order
+    Column("granted_by", String(255), nullable=False),
+    Column("granted_at", Float, nullable=False),
+    Column("reason", Text),
+    Index("ix_acl_entry_kind", "kind"),
+)
+
+# A personal mailbox has home_id = its user; path is "INBOX" or "Work/Sub".  A shared one has home_id NULL
+# and perhaps an owner: a user or a team.  path is the whole name below the namespace, so that opening one
+# name is one indexed read; only RENAME writes it.
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("objectid", String(32), nullable=False, unique=True),
+    Column("home_id", ForeignKey("user_account.id", ondelete="CASCADE")),
+    Column("owner_user_id", ForeignKey("user_account.id", ondelete="SET NULL"), index=True),
+    Column("owner_team_id", ForeignKey("team.id", ondelete="SET NULL"), index=True),
+    Column("parent_id", ForeignKey("mailbox.id"), index=True),
+    Column("path", Text, nullable=False),
+    Column("acl_id", ForeignKey("acl.id"), nullable=False, index=True),
+    Column("acl_own", Boolean, nullable=False),  # False: acl_id is the parent's, and follows it
+    Column("seen_shared", Boolean, nullable=False),  # \Seen common to all (else each user's own)
+    Column("seen_own", Boolean, nullable=False),  # False: seen_shared follows the parent's
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uidnext", BigInteger, nullable=False),
+    Column("highest_modseq", BigInteger, nullable=False),
+    Column("recent_uid", BigInteger, nullable=False),  # greatest UID some session was given as \Recent
+    Column("messages", BigInteger, nullable=False),
+    Column("unseen", BigInteger, nullable=False),  # messages without bit 0 of flags
+    Column("deleted", BigInteger, nullable=False),
+    Column("deleted_bytes", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("special_use", String(32)),  # "\\Junk" …
+    sqlite_autoincrement=True,
+)
+Index(
+    "uq_mailbox_home_path",
+    mailbox.c.home_id,
+    mailbox.c.path,
+    unique=True,
+    sqlite_where=mailbox.c.home_id.isnot(None),
+    postgresql_where=mailbox.c.home_id.isnot(None),
+)
+Index(
+    "uq_mailbox_shared_path",
+    mailbox.c.path,
+    unique=True,
+    sqlite_where=mailbox.c.home_id.is_(None),
+    postgresql_where=mailbox.c.home_id.is_(None),
+)
+
+# header ends with its blank line; header + text is the message.  Above the threshold text is NULL and
+# blob_key names a file that holds the whole message.
+body = Table(
+    "body",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),  # as FETCH sends it
+    Column("structure", LargeBinary, nullable=False),  # BODY, as FETCH sends it
+    Column("structure_ext", LargeBinary, nullable=False),  # BODYSTRUCTURE, as FETCH sends it
+    Column("blob_key", String(80)),
+    Column("header", LargeBinary, nullable=False),
+    Column("text", LargeBinary),
+    sqlite_autoincrement=True,
+)
+
+# flags: bit 0 \Seen (of all where seen_shared, else of the home's user), 1 \Answered, 2 \Flagged,
+# 3 \Deleted, 4 \Draft, 5… keywords (keyword.bit).
+message = Table(
+    "message",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("modseq", BigInteger, nullable=False),
+    Column("flags", BigInteger, nullable=False),
+    Column("internal_date", BigInteger, nullable=False),  # seconds since 1970, UTC
+    Column("internal_zone", SmallInteger, nullable=False),  # minutes east of UTC it was given in
+    Column("save_date", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("body_id", ForeignKey("body.id"), nullable=False, index=True),
+    Index("ix_message_modseq", "mailbox_id", "modseq"),
+    sqlite_with_rowid=False,
+)
+
+expunged = Table(
+    "expunged",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("modseq", BigInteger, primary_key=True, autoincrement=False),
+    Column("uids", Text, nullable=False),  # ranges.RangeSet.encode
+    sqlite_with_rowid=False,
+)
+
+# Per-user \Seen: the existing UIDs this user has seen.
+seen = Table(
+    "seen",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column(
+        "user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    ),
+    Column("modseq", BigInteger, nullable=False),
+    Column("uids", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+keyword = Table(
+    "keyword",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("bit", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", String(255), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# A subscription hangs on the mailbox; when that goes, name keeps what the user called it (RFC 3501 §6.3.6).
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="SET NULL"), index=True),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("user_id", "mailbox_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("channel", String(16), nullable=False),  # imap, cli
+    Column("peer", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("before", Text, nullable=False),  # JSON
+    Column("after", Text, nullable=False),  # JSON
+    Column("prev_hash", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    sqlite_autoincrement=True,
+)
