@@ -1,0 +1,1 @@
+"""What the sessions of one process share in memory about open mailboxes."""

@@ -1,0 +1,1 @@
+"""Wake-ups. A hint says where to look, never what changed."""
