@@ -1,0 +1,304 @@
+"""What a process remembers of names, ACLs, identities and rights, and how it never remembers too long.
+
+Three epochs in the database tell what to forget.  :meth:`Directory.refresh` compares them; every command
+begins with it, so that nothing that begins after a revocation has committed still sees the right.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from acl_imapd.storage.database import Connection
+
+from acl_imapd.access.namespaces import Namespaces
+from acl_imapd.access.rights import NONE, Ownership, Rights, effective_rights
+from acl_imapd.notify.coalesce import Coalesced
+from acl_imapd.storage.accounts import Identity, read_identity, read_user
+from acl_imapd.storage.epochs import Epochs
+from acl_imapd.storage.mailboxes import Mailbox, read_mailbox
+from acl_imapd.storage.reactor import AsyncDatabase
+from acl_imapd.storage.rights import Acl, read_acl
+from acl_imapd.storage.visible import Visible, read_news, read_visible
+from acl_imapd.types import AclId, MailboxId, MailboxName, UserId
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Bounded(OrderedDict[K, V], Generic[K, V]):
+    """A dict that forgets its oldest item when it is full."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self._size:
+            self.popitem(last=False)
+
+
+class EpochSource(Protocol):
+    """Tells cheaply whether anything was committed."""
+
+    def peek(self) -> Epochs | None:
+        """The epochs now, without leaving the thread; None where that needs a query."""
+
+
+class Watcher(Protocol):
+    """Somebody who has a mailbox open and must hear at once when the rights change."""
+
+    mailbox_id: MailboxId
+    user_id: UserId
+
+    def rights_changed(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A mailbox in the listing of one user."""
+
+    name: MailboxName
+    mailbox: Mailbox
+    rights: Rights
+
+
+@dataclass(slots=True)
+class Listing:
+    """All one user can see, in the order LIST tells it: own, other users', shared; INBOX first."""
+
+    entries: list[Listed]
+    by_name: dict[str, Listed] = field(default_factory=dict)
+    by_id: dict[MailboxId, Listed] = field(default_factory=dict)
+    parents: set[str] = field(default_factory=set)  # every name above a visible one
+    hidden_parents: list[str] = field(default_factory=list)  # those of them the user cannot see, namespace roots too
+    rendered: dict[object, list[bytes]] = field(default_factory=dict)  # whatever LIST keeps of its answers
+
+
+class Directory:
+    """Caches of one process over storage; the only caller of ``effective_rights`` in the server."""
+
+    def __init__(
+        self, database: AsyncDatabase, source: EpochSource, *, namespaces: Namespaces, allow_anyone: bool
+    ) -> None:
+        self._database = database
+        self._source = source
+        self.namespaces = namespaces
+        self.allow_anyone = allow_anyone
+        self._epochs = Epochs(-1, -1, -1)
+        self._generation = 0
+        self._catch_up = Coalesced(self._read_news)
+        self._homes: Bounded[str, UserId | None] = Bounded(20_000)
+        self._places: Bounded[tuple[UserId | None, str], Mailbox | None] = Bounded(20_000)
+        self._acls: Bounded[AclId, Acl] = Bounded(20_000)
+        self._rights: Bounded[AclId, dict[tuple[UserId, bool], Rights]] = Bounded(20_000)
+        self._identities: Bounded[UserId, Identity] = Bounded(20_000)
+        self._listings: Bounded[UserId, Listing] = Bounded(2_000)
+        self._watchers: dict[MailboxId, set[Watcher]] = {}
+        self._watched: dict[MailboxId, Mailbox] = {}
+
+    # -- freshness --------------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """After this nothing remembered is older than the call, and every watcher has been told."""
+        epochs = self._source.peek()
+        if epochs is None or epochs != self._epochs:
+            await self._catch_up.request()
+
+    def stale(self) -> bool:
+        """True when a look at the database is needed to know.  Cheap on SQLite, always True elsewhere."""
+        return self._source.peek() != self._epochs
+
+    async def _read_news(self) -> None:
+        since = self._epochs
+        watched = sorted(self._watchers)
+        users = sorted({watcher.user_id for watchers in self._watchers.values() for watcher in watchers})
+        news = await self._database.read(read_news, since, watched, users)
+        if news.epochs == since:
+            return
+        self._epochs = news.epochs
+        self._generation += 1
+        self._listings.clear()
+        if news.epochs.tree != since.tree:
+            self._places.clear()
+        if news.epochs.identity != since.identity:
+            self._homes.clear()
+            self._identities.clear()
+            self._rights.clear()
+            self._identities.update(news.identities)
+        for acl_id in news.changed_acls:
+            self._acls.pop(acl_id, None)
+            self._rights.pop(acl_id, None)
+        for acl_id, acl in news.acls.items():
+            self._acls[acl_id] = acl
+        for mailbox_id in watched:
+            mailbox = news.mailboxes.get(mailbox_id)
+            if mailbox is None:
+                self._watched.pop(mailbox_id, None)
+            else:
+                self._watched[mailbox_id] = mailbox
+        for watchers in list(self._watchers.values()):
+            for watcher in list(watchers):
+                watcher.rights_changed()
+
+    # -- who has something open ---------------------------------------------------------------------------
+
+    def watch(self, watcher: Watcher, mailbox: Mailbox) -> None:
+        """Tell *watcher* of every change of rights from now on."""
+        self._watchers.setdefault(watcher.mailbox_id, set()).add(watcher)
+        self._watched.setdefault(mailbox.id, mailbox)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Undo :meth:`watch`."""
+        watchers = self._watchers.get(watcher.mailbox_id)
+        if watchers is not None:
+            watchers.discard(watcher)
+            if not watchers:
+                del self._watchers[watcher.mailbox_id]
+                self._watched.pop(watcher.mailbox_id, None)
+
+    def watched(self, mailbox_id: MailboxId) -> Mailbox | None:
+        """A mailbox somebody watches, as of the last refresh; None when it has been removed."""
+        return self._watched.get(mailbox_id)
+
+    def rights_now(self, mailbox: Mailbox, user_id: UserId) -> Rights | None:
+        """The rights as of the last refresh, without a query; None when something is not at hand.
+
+        For a watcher everything is at hand; a user who is no more, or disabled, has no rights.
+        """
+        identity = self._identities.get(user_id)
+        if identity is None:
+            return None
+        return self._evaluate(mailbox, identity)
+
+    # -- lookups --------------------------------------------------------------------------------------------
+
+    async def identity(self, user_id: UserId) -> Identity | None:
+        """The user and its teams; None for one that is gone or disabled."""
+        known = self._identities.get(user_id)
+        if known is not None:
+            return known
+        generation = self._generation
+        identity = await self._database.read(read_identity, user_id)
+        if identity is not None and generation == self._generation:
+            self._identities[user_id] = identity
+        return identity
+
+    async def mailbox(self, home: str | None, path: str) -> Mailbox | None:
+        """The mailbox at a place; its counters are not to be relied on."""
+        if home is not None and home not in self._homes:
+            generation = self._generation
+            user = await self._database.read(read_user, home)
+            if generation == self._generation:
+                self._homes[home] = user.id if user is not None else None
+            home_id = user.id if user is not None else None
+        else:
+            home_id = self._homes[home] if home is not None else None
+        if home is not None and home_id is None:
+            return None
+        key = (home_id, path)
+        if key in self._places:
+            return self._places[key]
+        generation = self._generation
+        mailbox, acl = await self._database.read(_read_place, home_id, path)
+        if generation == self._generation:
+            self._places[key] = mailbox
+            if acl is not None:
+                self._acls[acl.id] = acl
+        return mailbox
+
+    async def rights(self, mailbox: Mailbox, identity: Identity) -> Rights:
+        """What *identity* may do with *mailbox*."""
+        rights = self._evaluate(mailbox, identity)
+        if rights is not None:
+            return rights
+        generation = self._generation
+        acl = await self._database.read(read_acl, mailbox.acl_id)
+        if acl is None:
+            return NONE
+        if generation == self._generation:
+            self._acls[acl.id] = acl
+        return effective_rights(
+            acl.entries, identity, is_owner=_is_owner(mailbox, identity), allow_anyone=self.allow_anyone
+        )
+
+    async def listing(self, identity: Identity, user_name: str) -> Listing:
+        """All *identity* can see."""
+        known = self._listings.get(identity.user_id)
+        if known is not None:
+            return known
+        generation = self._generation
+        visible = await self._database.read(read_visible, identity, include_anyone=self.allow_anyone)
+        listing = self._list(visible, identity, user_name)
+        if generation == self._generation:
+            self._listings[identity.user_id] = listing
+        return listing
+
+    # -- pure parts -----------------------------------------------------------------------------------------
+
+    def _evaluate(self, mailbox: Mailbox, identity: Identity) -> Rights | None:
+        is_owner = _is_owner(mailbox, identity)
+        rights = self._rights.get(mailbox.acl_id)
+        if rights is None:
+            rights = self._rights[mailbox.acl_id] = {}
+        key = (identity.user_id, is_owner)
+        known = rights.get(key)
+        if known is not None:
+            return known
+        acl = self._acls.get(mailbox.acl_id)
+        if acl is None:
+            return None
+        known = rights[key] = effective_rights(
+            acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone
+        )
+        return known
+
+    def _list(self, visible: Visible, identity: Identity, user_name: str) -> Listing:
+        namespaces = self.namespaces
+        entries: list[tuple[tuple[int, bool, list[str]], Listed]] = []
+        for mailbox in visible.mailboxes:
+            acl = visible.acls.get(mailbox.acl_id)
+            rights = effective_rights(
+                acl.entries if acl is not None else (),
+                identity,
+                is_owner=_is_owner(mailbox, identity),
+                allow_anyone=self.allow_anyone,
+            )
+            home = None if mailbox.home_id is None else visible.homes.get(mailbox.home_id)
+            if not rights & Rights.l or (mailbox.home_id is not None and home is None):
+                continue
+            name = namespaces.name(home, mailbox.path, user_name)
+            # Own folders, then other users', then shared ones; INBOX and what is below it before the rest.
+            place = 2 if home is None else 0 if home == user_name else 1
+            levels = name.split("/")
+            key = (place, not (place == 0 and levels[0] == "INBOX"), levels)
+            entries.append((key, Listed(name, mailbox, rights)))
+        entries.sort(key=lambda pair: pair[0])
+        listing = Listing([listed for _, listed in entries])
+        for listed in listing.entries:
+            listing.by_name[listed.name] = listed
+            listing.by_id[listed.mailbox.id] = listed
+        hidden: dict[str, None] = {}
+        for listed in listing.entries:
+            name_above = listed.name.rpartition("/")[0]
+            while name_above and name_above not in listing.parents:
+                listing.parents.add(name_above)
+                if name_above not in listing.by_name:
+                    hidden[name_above] = None
+                name_above = name_above.rpartition("/")[0]
+        listing.hidden_parents = list(hidden)
+        return listing
+
+
+def _is_owner(mailbox: Mailbox, identity: Identity) -> bool:
+    if mailbox.home_id is not None:
+        return mailbox.home_id == identity.user_id
+    return Ownership(mailbox.owner_user_id, mailbox.owner_team_id).includes(identity)
+
+
+def _read_place(conn: Connection, home_id: UserId | None, path: str) -> tuple[Mailbox | None, Acl | None]:
+    mailbox = read_mailbox(conn, home_id, path)
+    return mailbox, read_acl(conn, mailbox.acl_id) if mailbox is not None else None

@@ -1,0 +1,83 @@
+"""What one user can see, and what a server that has cached something must read again: sets, in few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from acl_imapd.storage import schema
+from acl_imapd.storage.accounts import Identity, read_identity
+from acl_imapd.storage.epochs import Epochs, read_epochs
+from acl_imapd.storage.mailboxes import (
+    Mailbox,
+    read_home_mailboxes,
+    read_mailboxes,
+    read_mailboxes_by_acl,
+    read_owned_shared,
+)
+from acl_imapd.storage.rights import Acl, read_acls, read_changed_acls, read_matching_acls
+from acl_imapd.types import AclId, MailboxId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Every mailbox on which a user may have a right, the ACLs to tell which, and whose homes they are in."""
+
+    mailboxes: tuple[Mailbox, ...]
+    acls: dict[AclId, Acl]
+    homes: dict[UserId, str]
+
+
+def read_visible(conn: Connection, identity: Identity, *, include_anyone: bool) -> Visible:
+    """The mailboxes *identity* owns or is named for.  Costs what it sees, not what exists: from its
+    identifiers to ACLs, from ACLs to mailboxes, all by index."""
+    found = {mailbox.id: mailbox for mailbox in read_home_mailboxes(conn, identity.user_id)}
+    for mailbox in read_owned_shared(conn, identity.user_id, sorted(identity.managed)):
+        found[mailbox.id] = mailbox
+    matching = read_matching_acls(conn, identity, include_anyone=include_anyone)
+    for mailbox in read_mailboxes_by_acl(conn, matching):
+        found[mailbox.id] = mailbox
+    acls = read_acls(conn, sorted({mailbox.acl_id for mailbox in found.values()}))
+    homes = read_user_names(conn, sorted({m.home_id for m in found.values() if m.home_id is not None}))
+    return Visible(tuple(found.values()), acls, homes)
+
+
+def read_user_names(conn: Connection, user_ids: Sequence[UserId]) -> dict[UserId, str]:
+    """The names of those users."""
+    names: dict[UserId, str] = {}
+    for start in range(0, len(user_ids), 500):
+        some = user_ids[start : start + 500]
+        rows = conn.execute(select(schema.user.c.id, schema.user.c.name).where(schema.user.c.id.in_(some)))
+        names.update((UserId(row.id), row.name) for row in rows)
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What changed since some epochs, of what was asked for.  A mailbox or identity that is gone is absent."""
+
+    epochs: Epochs
+    changed_acls: tuple[AclId, ...]
+    mailboxes: dict[MailboxId, Mailbox]
+    identities: dict[UserId, Identity]
+    acls: dict[AclId, Acl]
+
+
+def read_news(
+    conn: Connection, since: Epochs, mailbox_ids: Sequence[MailboxId], user_ids: Sequence[UserId]
+) -> News:
+    """The epochs now; the ACLs changed after *since*; with every change, the mailboxes, identities and ACLs
+    that somebody who has *mailbox_ids* selected depends on, read in the same snapshot."""
+    epochs = read_epochs(conn)
+    changed = tuple(read_changed_acls(conn, since.acl)) if epochs.acl != since.acl else ()
+    mailboxes = {mailbox.id: mailbox for mailbox in read_mailboxes(conn, mailbox_ids)}
+    identities: dict[UserId, Identity] = {}
+    if epochs.identity != since.identity:
+        for user_id in user_ids:
+            identity = read_identity(conn, user_id)
+            if identity is not None:
+                identities[user_id] = identity
+    acls = read_acls(conn, sorted({mailbox.acl_id for mailbox in mailboxes.values()}))
+    return News(epochs, changed, mailboxes, identities, acls)
