@@ -1,0 +1,230 @@
+"""Connections, transactions and threads: the one place that knows which database this is.
+
+SQLite: WAL, synchronous=FULL, readers in a pool of threads, one writer thread that commits many units of work
+at once.  PostgreSQL: a pool of connections, each unit of work a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from acl_imapd.storage.bodies import Blobs
+
+__all__ = ["Connection", "Database", "notify"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_UNITS_PER_COMMIT = 100
+MAX_ATTEMPTS = 5
+BUSY_TIMEOUT_MS = 10_000
+# PostgreSQL: serialization_failure, deadlock_detected.
+RETRIED_STATES = ("40001", "40P01")
+
+
+def notify(conn: Connection, kind: Literal["m", "e"], ident: int) -> None:
+    """Wake other processes when this transaction commits: ``m``, a mailbox changed; ``e``, an epoch did.
+
+    PostgreSQL only.  On SQLite whoever waits looks at PRAGMA data_version.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(_NOTIFY, {"payload": f"{kind}:{ident}"})
+
+
+_NOTIFY = text("SELECT pg_notify('acl_imapd', :payload)")
+
+
+class Database:
+    """A site's database.  Its functions run in the caller's thread or in threads of its own, never in both
+    at once on one connection."""
+
+    def __init__(self, url: str, engine: Engine, blobs: Blobs) -> None:
+        self.url = url
+        self.engine = engine
+        self.blobs = blobs
+        self.kind: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+        self._readers = ThreadPoolExecutor(4 if self.kind == "sqlite" else 8, thread_name_prefix="read")
+        self._writers = ThreadPoolExecutor(8, thread_name_prefix="write") if self.kind == "postgresql" else None
+        self._units: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, blob_dir: Path | None = None, inline_limit_bytes: int = 131_072) -> Database:
+        """The database at *url* (``sqlite:///path``, ``postgresql://…``); nothing is read yet.
+
+        Bodies over *inline_limit_bytes* are files in *blob_dir*; by default a directory beside SQLite's file.
+        """
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(parsed.database or "")
+            engine = create_engine(
+                parsed, poolclass=QueuePool, pool_size=8, max_overflow=8, connect_args={"check_same_thread": False}
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            blob_dir = blob_dir or path.with_name(path.name + "-blobs")
+        else:
+            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=18, pool_pre_ping=False)
+            blob_dir = blob_dir or Path("/var/lib/acl-imapd/blobs")
+        return cls(url, engine, Blobs(blob_dir, inline_limit_bytes))
+
+    # -- in the caller's thread ---------------------------------------------------------------------------
+
+    def read_now(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """What ``fn(conn, …)`` returns, from one snapshot."""
+        with self.engine.connect() as conn:
+            if self.kind == "sqlite":
+                conn.exec_driver_sql("BEGIN")
+            else:
+                conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            try:
+                return fn(conn, *args, **kwargs)
+            finally:
+                conn.rollback()
+
+    def write_now(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """What ``fn(conn, …)`` returns, once its changes are durable; what it raises, with none of them made."""
+        return self.submit_write(fn, *args, **kwargs).result()
+
+    # -- in other threads -----------------------------------------------------------------------------------
+
+    def submit_read(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        """:meth:`read_now` in a thread of the pool."""
+        return self._readers.submit(self.read_now, fn, *args, **kwargs)
+
+    def submit_write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        """:meth:`write_now` in the writer's thread; on SQLite committed together with what waits beside it."""
+        unit = partial(_call, fn, args, kwargs)
+        if self._writers is not None:
+            return self._writers.submit(self._write_alone, unit)
+        future: Future[T] = Future()
+        with self._start_lock:
+            if self._closed:
+                raise RuntimeError("the database is closed")
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_units, name="write", daemon=True)
+                self._writer.start()
+        self._units.put((unit, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, then let go of every connection and thread."""
+        with self._start_lock:
+            self._closed = True
+        if self._writer is not None:
+            self._units.put(None)
+            self._writer.join()
+        if self._writers is not None:
+            self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    # -- PostgreSQL -----------------------------------------------------------------------------------------
+
+    def _write_alone(self, unit: Callable[[Connection], T]) -> T:
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                with self.engine.begin() as conn:
+                    return unit(conn)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in RETRIED_STATES or attempt == MAX_ATTEMPTS - 1:
+                    raise
+                time.sleep(0.005 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    # -- SQLite: group commit ---------------------------------------------------------------------------------
+
+    def _write_units(self) -> None:
+        """Take what is waiting into one transaction, each unit in a savepoint of its own, and answer all after
+        the one COMMIT.  While its fsync runs the next ones gather."""
+        conn = self.engine.connect()
+        last = False
+        while not last:
+            unit = self._units.get()
+            if unit is None:
+                break
+            units = [unit]
+            while len(units) < MAX_UNITS_PER_COMMIT:
+                try:
+                    unit = self._units.get_nowait()
+                except Empty:
+                    break
+                if unit is None:
+                    last = True
+                    break
+                units.append(unit)
+            self._commit_together(conn, units)
+        conn.close()
+
+    def _commit_together(
+        self, conn: Connection, units: list[tuple[Callable[[Connection], Any], Future[Any]]]
+    ) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+            for unit, future in units:
+                alone = len(units) == 1
+                if not alone:
+                    conn.exec_driver_sql("SAVEPOINT unit")
+                try:
+                    result = unit(conn)
+                except Exception as error:
+                    future.set_exception(error)
+                    if alone:
+                        conn.rollback()
+                        return
+                    conn.exec_driver_sql("ROLLBACK TO unit")
+                    conn.exec_driver_sql("RELEASE unit")
+                else:
+                    if not alone:
+                        conn.exec_driver_sql("RELEASE unit")
+                    done.append((future, result))
+            conn.commit()
+        except Exception as error:
+            conn.rollback()
+            for _, future in units:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for future, result in done:
+            future.set_result(result)
+
+
+def _call(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], conn: Connection) -> T:
+    return fn(conn, *args, **kwargs)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must begin nothing by itself: the transactions here are BEGIN and BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-32768",
+        "temp_store=MEMORY",
+        "wal_autocheckpoint=2000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def unreachable(error: Exception) -> bool:
+    """True when *error* says that the database cannot be reached or is locked, rather than that we are wrong."""
+    return isinstance(error, OperationalError)

@@ -1,0 +1,48 @@
+"""Storage functions for callers that must not wait: the same functions, in threads, as Deferreds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from acl_imapd.storage.database import Database
+
+T = TypeVar("T")
+
+
+class CallsFromThread(Protocol):
+    """What is needed of a reactor."""
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any) -> None: ...
+
+
+class AsyncDatabase:
+    """``await database.read(fn, …)``; one hop per unit of work, never one per message."""
+
+    def __init__(self, database: Database, reactor: CallsFromThread) -> None:
+        self.database = database
+        self._reactor = reactor
+
+    def read(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
+        """What ``fn(conn, …)`` returns."""
+        return self._deferred(self.database.submit_read(fn, *args, **kwargs))
+
+    def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
+        """What ``fn(conn, …)`` returns, once durable."""
+        return self._deferred(self.database.submit_write(fn, *args, **kwargs))
+
+    def _deferred(self, future: Future[T]) -> Deferred[T]:
+        deferred: Deferred[T] = Deferred()
+
+        def land() -> None:
+            error = future.exception()
+            if error is not None:
+                deferred.errback(error)
+            else:
+                deferred.callback(future.result())
+
+        future.add_done_callback(lambda _: self._reactor.callFromThread(land))
+        return deferred
