@@ -1,0 +1,347 @@
+"""Users and teams.  Every change goes with its audit row, its epoch and its wake-up, in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, text, update
+
+from acl_imapd.errors import Refused
+from acl_imapd.storage import mailboxes
+from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.epochs import bump
+from acl_imapd.storage.schema import acl, acl_entry, team, team_member, user
+from acl_imapd.types import TeamId, UserId
+
+SPECIAL_FOLDERS: Mapping[str, str] = {"Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash"}
+# RFC 4314 §2: these are identifiers of their own.
+RESERVED = frozenset({"anyone", "anonymous", "authenticated", "owner", "administrators"})
+MAX_NAME_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, and how he came: ``imap`` or ``cli``."""
+
+    name: str
+    channel: str
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: UserId
+    name: str
+    password_hash: str | None
+    disabled: bool
+    quota_bytes: int | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    id: TeamId
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as an identifier writes it: ``bob``, ``group:project-x``."""
+
+    name: str
+    manager: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user and the teams it is in, nested ones too; *managed*: those whose mailboxes it owns."""
+
+    user_id: UserId
+    name: str
+    teams: frozenset[TeamId]
+    managed: frozenset[TeamId]
+
+
+# -- users ----------------------------------------------------------------------------------------------
+
+_USER_BY_NAME = select(user).where(user.c.name == bindparam("name"))
+_USER_BY_ID = select(user).where(user.c.id == bindparam("id"))
+
+
+def read_user(conn: Connection, name: str) -> User | None:
+    """The user of that name."""
+    return _user(conn.execute(_USER_BY_NAME, {"name": name}).first())
+
+
+def read_user_by_id(conn: Connection, user_id: UserId) -> User | None:
+    """The user of that id."""
+    return _user(conn.execute(_USER_BY_ID, {"id": user_id}).first())
+
+
+def _user(row: Row[Any] | None) -> User | None:
+    return None if row is None else User(*row)
+
+
+def list_users(conn: Connection) -> list[User]:
+    """All users by name."""
+    return [User(*row) for row in conn.execute(select(user).order_by(user.c.name))]
+
+
+def insert_user(
+    conn: Connection,
+    actor: Actor,
+    name: str,
+    password_hash: str | None,
+    *,
+    quota_bytes: int | None = None,
+    special_folders: Mapping[str, str] = SPECIAL_FOLDERS,
+) -> User:
+    """A new user with an INBOX and the *special_folders* (name → special use), all subscribed."""
+    _check_name(name, "user")
+    if read_user(conn, name) is not None:
+        raise Refused(f"There is a user {name!r} already.")
+    values = {
+        "name": name,
+        "password_hash": password_hash,
+        "disabled": False,
+        "quota_bytes": quota_bytes,
+        "created_at": time.time(),
+    }
+    user_id = UserId(conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one())
+    append_audit(conn, actor, "user-add", name, None, {"quota_bytes": quota_bytes})
+    bump(conn, identity=True, tree=True)
+    for path, special_use in {"INBOX": None, **special_folders}.items():
+        made = mailboxes.create_mailbox(conn, actor, user_id, path, special_use=special_use)
+        mailboxes.subscribe(conn, user_id, made.id, path)
+    return User(user_id, name, password_hash, False, quota_bytes, values["created_at"])  # type: ignore[arg-type]  # a float
+
+
+def _check_name(name: str, noun: str) -> None:
+    bad = (
+        not name
+        or len(name) > MAX_NAME_CHARS
+        or name.lower() in RESERVED
+        or name[0] in "-$"
+        or name.startswith(("group:", "domain:"))
+        or any(char in '/%*"\\' or ord(char) < 32 or ord(char) == 127 for char in name)
+        or (noun == "user" and " " in name)
+        or name != name.strip()
+    )
+    if bad:
+        raise Refused(
+            f"{name!r} cannot be the name of a {noun}: it is reserved, too long, begins with - $ group: or domain:, "
+            'or has one of / % * " \\ or a control character' + (" or a space." if noun == "user" else ".")
+        )
+
+
+def _must_user(conn: Connection, name: str) -> User:
+    found = read_user(conn, name)
+    if found is None:
+        raise Refused(f"There is no user {name!r}.")
+    return found
+
+
+def set_password_hash(conn: Connection, actor: Actor, name: str, password_hash: str) -> None:
+    """Give the user another password."""
+    found = _must_user(conn, name)
+    conn.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash))
+    append_audit(conn, actor, "user-passwd", name, None, None)
+    bump(conn, identity=True)
+
+
+def set_disabled(conn: Connection, actor: Actor, name: str, disabled: bool) -> None:
+    """Let the user log in no more, or again.  Open sessions end at their next command."""
+    found = _must_user(conn, name)
+    if found.disabled == disabled:
+        return
+    conn.execute(update(user).where(user.c.id == found.id).values(disabled=disabled))
+    append_audit(conn, actor, "user-disable" if disabled else "user-enable", name, None, None)
+    bump(conn, identity=True)
+
+
+def remove_user(conn: Connection, actor: Actor, name: str) -> None:
+    """Remove the user with its mailboxes, its entries in ACLs and its memberships."""
+    found = _must_user(conn, name)
+    mailboxes.remove_home(conn, actor, found.id)
+    epochs = bump(conn, acl=True, tree=True, identity=True)
+    touched = select(acl_entry.c.acl_id).where(acl_entry.c.user_id == found.id)
+    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+    conn.execute(delete(user).where(user.c.id == found.id))
+    append_audit(conn, actor, "user-remove", name, {"disabled": found.disabled}, None)
+
+
+def rename_user(conn: Connection, actor: Actor, old: str, new: str) -> None:
+    """Another login; mailboxes, entries, memberships and subscriptions hang on the id and stay."""
+    found = _must_user(conn, old)
+    _check_name(new, "user")
+    if read_user(conn, new) is not None:
+        raise Refused(f"There is a user {new!r} already.")
+    conn.execute(update(user).where(user.c.id == found.id).values(name=new))
+    epochs = bump(conn, acl=True, tree=True, identity=True)
+    touched = select(acl_entry.c.acl_id).where(acl_entry.c.user_id == found.id)
+    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+    append_audit(conn, actor, "user-rename", old, old, new)
+
+
+# -- teams ----------------------------------------------------------------------------------------------
+
+
+def read_team(conn: Connection, name: str) -> Team | None:
+    """The team of that name."""
+    row = conn.execute(select(team).where(team.c.name == name)).first()
+    return None if row is None else Team(*row)
+
+
+def list_teams(conn: Connection) -> list[Team]:
+    """All teams by name."""
+    return [Team(*row) for row in conn.execute(select(team).order_by(team.c.name))]
+
+
+def _must_team(conn: Connection, name: str) -> Team:
+    found = read_team(conn, name)
+    if found is None:
+        raise Refused(f"There is no team {name!r}.")
+    return found
+
+
+def insert_team(conn: Connection, actor: Actor, name: str) -> Team:
+    """A new team without members."""
+    _check_name(name, "team")
+    if read_team(conn, name) is not None:
+        raise Refused(f"There is a team {name!r} already.")
+    now = time.time()
+    team_id = TeamId(conn.execute(insert(team).values(name=name, created_at=now).returning(team.c.id)).scalar_one())
+    append_audit(conn, actor, "team-add", name, None, None)
+    bump(conn, identity=True)
+    return Team(team_id, name, now)
+
+
+def _touch_acls_of_team(conn: Connection, team_id: TeamId) -> None:
+    epochs = bump(conn, acl=True, identity=True, tree=True)
+    touched = select(acl_entry.c.acl_id).where(acl_entry.c.team_id == team_id)
+    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+
+
+def rename_team(conn: Connection, actor: Actor, old: str, new: str) -> None:
+    """Another name; members, entries and mailboxes stay."""
+    found = _must_team(conn, old)
+    _check_name(new, "team")
+    if read_team(conn, new) is not None:
+        raise Refused(f"There is a team {new!r} already.")
+    conn.execute(update(team).where(team.c.id == found.id).values(name=new))
+    _touch_acls_of_team(conn, found.id)
+    append_audit(conn, actor, "team-rename", old, old, new)
+
+
+def remove_team(conn: Connection, actor: Actor, name: str) -> None:
+    """Remove the team with its entries in ACLs; mailboxes it owned have no owner then."""
+    found = _must_team(conn, name)
+    before = [member.name for member in list_members(conn, name)]
+    _touch_acls_of_team(conn, found.id)
+    conn.execute(delete(team).where(team.c.id == found.id))
+    append_audit(conn, actor, "team-remove", name, before, None)
+
+
+def list_members(conn: Connection, team_name: str) -> list[Member]:
+    """The direct members, users first."""
+    found = _must_team(conn, team_name)
+    users = (
+        select(user.c.name, team_member.c.manager)
+        .join(team_member, team_member.c.user_id == user.c.id)
+        .where(team_member.c.team_id == found.id)
+        .order_by(user.c.name)
+    )
+    teams = (
+        select((literal("group:") + team.c.name).label("name"), team_member.c.manager)
+        .join(team_member, team_member.c.member_team_id == team.c.id)
+        .where(team_member.c.team_id == found.id)
+        .order_by(team.c.name)
+    )
+    return [Member(row.name, row.manager) for query in (users, teams) for row in conn.execute(query)]
+
+
+def _member_columns(conn: Connection, member: str) -> dict[str, int | None]:
+    for prefix in ("group:", "$"):
+        if member.startswith(prefix):
+            return {"user_id": None, "member_team_id": _must_team(conn, member[len(prefix) :]).id}
+    return {"user_id": _must_user(conn, member).id, "member_team_id": None}
+
+
+def join_team(conn: Connection, actor: Actor, team_name: str, member: str, *, manager: bool = False) -> None:
+    """Make *member* (``bob``, ``group:x``, ``$x``) a member, or change whether it manages the team."""
+    found = _must_team(conn, team_name)
+    columns = _member_columns(conn, member)
+    if columns["member_team_id"] is not None and _contains(conn, columns["member_team_id"], found.id):
+        raise Refused(f"{member} cannot join {team_name!r}: {team_name!r} is a member of it, or the same team.")
+    same = (team_member.c.team_id == found.id) & (
+        team_member.c.user_id == columns["user_id"]
+        if columns["user_id"] is not None
+        else team_member.c.member_team_id == columns["member_team_id"]
+    )
+    before = conn.execute(select(team_member.c.manager).where(same)).scalar()
+    if before == manager:
+        return
+    if before is None:
+        conn.execute(insert(team_member).values(team_id=found.id, manager=manager, **columns))
+    else:
+        conn.execute(update(team_member).where(same).values(manager=manager))
+    append_audit(
+        conn, actor, "team-join", team_name, None if before is None else {"manager": before},
+        {"member": member, "manager": manager},
+    )  # fmt: skip
+    bump(conn, identity=True)
+
+
+def _contains(conn: Connection, outer: int, inner: int) -> bool:
+    """True when team *inner* is *outer* or, at any depth, a member of it."""
+    return conn.execute(_CONTAINS, {"outer": outer, "inner": inner}).first() is not None
+
+
+_CONTAINS = text(
+    "WITH RECURSIVE below(id) AS (SELECT CAST(:outer AS BIGINT) UNION SELECT team_member.member_team_id"
+    " FROM team_member JOIN below ON team_member.team_id = below.id WHERE team_member.member_team_id IS NOT NULL)"
+    " SELECT 1 FROM below WHERE id = :inner"
+)
+
+
+def leave_team(conn: Connection, actor: Actor, team_name: str, member: str) -> None:
+    """End a membership; Refused where there is none."""
+    found = _must_team(conn, team_name)
+    columns = _member_columns(conn, member)
+    column = team_member.c.user_id if columns["user_id"] is not None else team_member.c.member_team_id
+    value = columns["user_id"] if columns["user_id"] is not None else columns["member_team_id"]
+    gone = conn.execute(delete(team_member).where((team_member.c.team_id == found.id) & (column == value)))
+    if not gone.rowcount:
+        raise Refused(f"{member} is not a member of {team_name!r}; `team show` tells who is.")
+    append_audit(conn, actor, "team-leave", team_name, {"member": member}, None)
+    bump(conn, identity=True)
+
+
+# -- identities -------------------------------------------------------------------------------------------
+
+# From the user up to every team above it; a manager below counts as one only by a membership as manager.
+_CLOSURE = text(
+    "WITH RECURSIVE above(id, manager) AS ("
+    " SELECT team_id, manager FROM team_member WHERE user_id = :user_id"
+    " UNION SELECT team_member.team_id, team_member.manager FROM team_member"
+    " JOIN above ON team_member.member_team_id = above.id)"
+    " SELECT id, manager FROM above"
+)
+
+
+def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
+    """The user and its teams; None where it is gone or disabled."""
+    found = read_user_by_id(conn, user_id)
+    if found is None or found.disabled:
+        return None
+    rows = conn.execute(_CLOSURE, {"user_id": user_id}).all()
+    return Identity(
+        user_id,
+        found.name,
+        frozenset(TeamId(row.id) for row in rows),
+        frozenset(TeamId(row.id) for row in rows if row.manager),
+    )

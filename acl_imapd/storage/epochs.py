@@ -1,0 +1,59 @@
+"""The three counters by which whoever has cached something learns what to forget."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from acl_imapd.storage.database import notify
+from acl_imapd.storage.schema import site
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """As of one moment; each only grows."""
+
+    acl: int
+    tree: int
+    identity: int
+
+
+_READ = select(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
+
+
+def read_epochs(conn: Connection) -> Epochs:
+    """The epochs now."""
+    row = conn.execute(_READ).one()
+    return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
+
+
+def bump(conn: Connection, *, acl: bool = False, tree: bool = False, identity: bool = False) -> Epochs:
+    """Move the named epochs on, and wake the other processes when this commits; the epochs then."""
+    row = conn.execute(
+        update(site)
+        .values(
+            acl_epoch=site.c.acl_epoch + int(acl),
+            tree_epoch=site.c.tree_epoch + int(tree),
+            identity_epoch=site.c.identity_epoch + int(identity),
+        )
+        .returning(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
+    ).one()
+    notify(conn, "e", 0)
+    return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
+
+
+_NEXT_UIDVALIDITY = (
+    update(site).values(last_uidvalidity=site.c.last_uidvalidity + 1).returning(site.c.last_uidvalidity)
+)
+
+
+def next_uidvalidity(conn: Connection) -> int:
+    """A UIDVALIDITY that no mailbox ever had (RFC 3501 §2.3.1.1): the time, or one more than the last."""
+    value = int(conn.execute(_NEXT_UIDVALIDITY).scalar_one())
+    now = int(time.time())
+    if value < now:
+        conn.execute(update(site).values(last_uidvalidity=now))
+        return now
+    return value
