@@ -1,0 +1,382 @@
+"""The one writer of rights.  SETACL, the CLI and ownership all end here: the entry, the epoch, the audit row and
+the wake-up in one transaction, so that no way in can forget one of the four."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text, update
+
+from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights, parse_rights
+from acl_imapd.errors import Cannot, Refused
+from acl_imapd.storage.accounts import Actor, Identity, read_team, read_user
+from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.epochs import Epochs, bump, read_epochs
+from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
+from acl_imapd.types import AclId, MailboxId, TeamId, UserId
+
+__all__ = ["Epochs", "read_epochs"]
+
+Operation = Literal["set", "add", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Whom an entry names; *name* as GETACL shows it, *id* of the user or team, else 0."""
+
+    kind: IdentifierKind
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AclEntry:
+    identifier: Identifier
+    negative: bool
+    rights: str
+    granted_by: str
+    granted_at: float
+    reason: str | None
+
+    @property
+    def text(self) -> str:
+        """The identifier as GETACL writes it, with its ``-`` where rights are taken away (RFC 4314 §2)."""
+        return f"-{self.identifier.name}" if self.negative else self.identifier.name
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """Entries in the order they were made."""
+
+    id: AclId
+    epoch: int
+    entries: tuple[AclEntry, ...]
+
+
+_SPECIAL = {
+    "owner": IdentifierKind.OWNER,
+    "authenticated": IdentifierKind.AUTHENTICATED,
+    "anyone": IdentifierKind.ANYONE,
+}
+_NAMES = {kind: name for name, kind in _SPECIAL.items()}
+
+
+def resolve_identifier(conn: Connection, text_: str, *, allow_anyone: bool) -> Identifier:
+    """Whom *text_* (without a leading ``-``) names.  Cannot where there is nobody of that name."""
+    kind = _SPECIAL.get(text_)
+    if kind == IdentifierKind.ANYONE and not allow_anyone:
+        raise Cannot("The identifier anyone is switched off here; authenticated means everybody who can log in")
+    if kind is not None:
+        return Identifier(kind, 0, text_)
+    for prefix in ("group:", "$"):
+        if text_.startswith(prefix):
+            found_team = read_team(conn, text_[len(prefix) :])
+            if found_team is None:
+                raise Cannot(f"There is no team {text_[len(prefix) :]!r}")
+            return Identifier(IdentifierKind.TEAM, found_team.id, f"group:{found_team.name}")
+    found = read_user(conn, text_)
+    if found is None:
+        raise Cannot(f"There is no user {text_!r}; a team is written group:NAME")
+    return Identifier(IdentifierKind.USER, found.id, found.name)
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+_ENTRIES = (
+    select(
+        acl.c.id, acl.c.epoch, acl_entry.c.kind, acl_entry.c.user_id, acl_entry.c.team_id, acl_entry.c.negative,
+        acl_entry.c.rights, acl_entry.c.granted_by, acl_entry.c.granted_at, acl_entry.c.reason,
+        user.c.name.label("user_name"), team.c.name.label("team_name"),
+    )
+    .select_from(
+        acl.outerjoin(acl_entry, acl_entry.c.acl_id == acl.c.id)
+        .outerjoin(user, user.c.id == acl_entry.c.user_id)
+        .outerjoin(team, team.c.id == acl_entry.c.team_id)
+    )
+    .order_by(acl.c.id, acl_entry.c.id)
+)  # fmt: skip
+_ONE = _ENTRIES.where(acl.c.id == bindparam("acl_id"))
+
+
+def read_acl(conn: Connection, acl_id: AclId) -> Acl | None:
+    """The ACL of that id."""
+    return _acls(conn.execute(_ONE, {"acl_id": acl_id})).get(acl_id)
+
+
+def read_acls(conn: Connection, ids: Sequence[AclId]) -> dict[AclId, Acl]:
+    """Those of them that exist."""
+    found: dict[AclId, Acl] = {}
+    for start in range(0, len(ids), 500):
+        found.update(_acls(conn.execute(_ENTRIES.where(acl.c.id.in_(ids[start : start + 500])))))
+    return found
+
+
+def _acls(rows: Any) -> dict[AclId, Acl]:
+    entries: dict[AclId, list[AclEntry]] = {}
+    epochs: dict[AclId, int] = {}
+    for row in rows:
+        epochs[row[0]] = row[1]
+        mine = entries.setdefault(row[0], [])
+        if row[2] is None:  # an ACL without entries
+            continue
+        kind = IdentifierKind(row[2])
+        if kind is IdentifierKind.USER:
+            identifier = Identifier(kind, row[3], row[10])
+        elif kind is IdentifierKind.TEAM:
+            identifier = Identifier(kind, row[4], f"group:{row[11]}")
+        else:
+            identifier = Identifier(kind, 0, _NAMES[kind])
+        mine.append(AclEntry(identifier, bool(row[5]), row[6], row[7], row[8], row[9]))
+    return {acl_id: Acl(acl_id, epochs[acl_id], tuple(mine)) for acl_id, mine in entries.items()}
+
+
+_CHANGED = select(acl.c.id).where(acl.c.epoch > bindparam("since"))
+
+
+def read_changed_acls(conn: Connection, since_epoch: int) -> list[AclId]:
+    """The ACLs changed after that epoch."""
+    return list(conn.execute(_CHANGED, {"since": since_epoch}).scalars())
+
+
+def read_matching_acls(conn: Connection, identity: Identity, *, include_anyone: bool) -> list[AclId]:
+    """The ACLs that give *identity* something by name, by a team, or as anybody who can log in."""
+    kinds = [IdentifierKind.AUTHENTICATED] + ([IdentifierKind.ANYONE] if include_anyone else [])
+    fits = [acl_entry.c.user_id == identity.user_id, acl_entry.c.kind.in_([int(kind) for kind in kinds])]
+    if identity.teams:
+        fits.append(acl_entry.c.team_id.in_(sorted(identity.teams)))
+    found: set[AclId] = set()
+    for fit in fits:  # one index each
+        found.update(conn.execute(select(acl_entry.c.acl_id).where(fit, acl_entry.c.negative.is_(False))).scalars())
+    return sorted(found)
+
+
+# -- writing --------------------------------------------------------------------------------------------------
+
+_MAILBOX = select(mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own).where(
+    mailbox.c.id == bindparam("mailbox_id")
+)
+_TOUCH = update(acl).where(acl.c.id == bindparam("acl_id")).values(epoch=bindparam("new_epoch"))
+# The mailboxes that share the ACL from here down: a child that has none of its own follows its parent.
+_INHERITING = text(
+    "WITH RECURSIVE below(id) AS (SELECT CAST(:mailbox_id AS BIGINT) UNION ALL SELECT mailbox.id FROM mailbox"
+    " JOIN below ON mailbox.parent_id = below.id WHERE NOT mailbox.acl_own) SELECT id FROM below"
+)
+
+
+def _read_row(conn: Connection, mailbox_id: MailboxId) -> Any:
+    row = conn.execute(_MAILBOX, {"mailbox_id": mailbox_id}).first()
+    if row is None:
+        raise Refused("The folder has just been removed.")
+    return row
+
+
+def _object(conn: Connection, row: Any) -> str:
+    if row.home_id is None:
+        return f"shared:{row.path}"
+    home = conn.execute(select(user.c.name).where(user.c.id == row.home_id)).scalar_one()
+    return f"user:{home}:{row.path}"
+
+
+def change_entry(
+    conn: Connection,
+    actor: Actor,
+    mailbox_id: MailboxId,
+    identifier: Identifier,
+    *,
+    negative: bool,
+    op: Operation,
+    rights: Rights,
+    reason: str | None = None,
+) -> Acl:
+    """Set, add to or remove from the rights of an entry; one left without rights goes.  RFC 4314 §3.1.
+
+    A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's.  A change
+    that changes nothing writes nothing.  Returns the ACL then.
+    """
+    row = _read_row(conn, mailbox_id)
+    before = read_acl(conn, row.acl_id)
+    assert before is not None
+    old = NONE
+    for entry in before.entries:
+        if entry.negative == negative and (entry.identifier.kind, entry.identifier.id) == (
+            identifier.kind,
+            identifier.id,
+        ):
+            old = parse_rights(entry.rights)
+    new = rights if op == "set" else old | rights if op == "add" else old & ~rights
+    if new == old and reason is None:
+        return before
+    acl_id = row.acl_id
+    if not row.acl_own:
+        acl_id = _own_acl(conn, row, before)
+    epochs = bump(conn, acl=True, tree=not row.acl_own)
+    same = (
+        (acl_entry.c.acl_id == acl_id)
+        & (acl_entry.c.kind == int(identifier.kind))
+        & (acl_entry.c.negative.is_(negative))
+    )
+    if identifier.kind == IdentifierKind.USER:
+        same &= acl_entry.c.user_id == identifier.id
+    elif identifier.kind == IdentifierKind.TEAM:
+        same &= acl_entry.c.team_id == identifier.id
+    values = {"rights": format_rights(new), "granted_by": actor.name, "granted_at": time.time(), "reason": reason}
+    if new == NONE:
+        conn.execute(delete(acl_entry).where(same))
+    elif old == NONE:
+        conn.execute(
+            insert(acl_entry).values(
+                acl_id=acl_id,
+                kind=int(identifier.kind),
+                user_id=identifier.id if identifier.kind == IdentifierKind.USER else None,
+                team_id=identifier.id if identifier.kind == IdentifierKind.TEAM else None,
+                negative=negative,
+                **values,
+            )
+        )
+    else:
+        conn.execute(update(acl_entry).where(same).values(values))
+    conn.execute(_TOUCH, {"acl_id": acl_id, "new_epoch": epochs.acl})
+    who = f"-{identifier.name}" if negative else identifier.name
+    append_audit(
+        conn, actor, "acl-set" if new else "acl-remove", _object(conn, row),
+        {who: format_rights(old)}, {who: format_rights(new)},
+    )  # fmt: skip
+    after = read_acl(conn, acl_id)
+    assert after is not None
+    return after
+
+
+def _own_acl(conn: Connection, row: Any, inherited: Acl) -> AclId:
+    """Give the mailbox, and what follows it, a copy of the ACL it shares."""
+    acl_id = AclId(conn.execute(insert(acl).values(epoch=0).returning(acl.c.id)).scalar_one())
+    for entry in inherited.entries:
+        kind = entry.identifier.kind
+        conn.execute(
+            insert(acl_entry).values(
+                acl_id=acl_id,
+                kind=int(kind),
+                user_id=entry.identifier.id if kind == IdentifierKind.USER else None,
+                team_id=entry.identifier.id if kind == IdentifierKind.TEAM else None,
+                negative=entry.negative,
+                rights=entry.rights,
+                granted_by=entry.granted_by,
+                granted_at=entry.granted_at,
+                reason=entry.reason,
+            )
+        )
+    repoint(conn, row.id, acl_id)
+    conn.execute(update(mailbox).where(mailbox.c.id == row.id).values(acl_own=True))
+    return acl_id
+
+
+def repoint(conn: Connection, mailbox_id: MailboxId, acl_id: AclId) -> None:
+    """Give the mailbox and everything that follows it another ACL.  The caller bumps the tree epoch."""
+    ids = list(conn.execute(_INHERITING, {"mailbox_id": mailbox_id}).scalars())
+    for start in range(0, len(ids), 500):
+        conn.execute(update(mailbox).where(mailbox.c.id.in_(ids[start : start + 500])).values(acl_id=acl_id))
+
+
+def remove_entries(conn: Connection, actor: Actor, mailbox_id: MailboxId, identifier: Identifier) -> Acl:
+    """Remove what the ACL gives to *identifier* and what it takes from it."""
+    change_entry(conn, actor, mailbox_id, identifier, negative=True, op="set", rights=NONE)
+    return change_entry(conn, actor, mailbox_id, identifier, negative=False, op="set", rights=NONE)
+
+
+def inherit_acl(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
+    """Drop the mailbox's own ACL: it follows its parent's again."""
+    row = _read_row(conn, mailbox_id)
+    if not row.acl_own:
+        return
+    parent_id = conn.execute(select(mailbox.c.parent_id).where(mailbox.c.id == mailbox_id)).scalar_one()
+    if parent_id is None:
+        raise Refused("This folder is at the top: there is no parent whose rights it could follow.")
+    before = read_acl(conn, row.acl_id)
+    acl_id = conn.execute(select(mailbox.c.acl_id).where(mailbox.c.id == parent_id)).scalar_one()
+    repoint(conn, mailbox_id, acl_id)
+    conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(acl_own=False))
+    conn.execute(delete(acl).where(acl.c.id == row.acl_id))
+    bump(conn, acl=True, tree=True)
+    entries = {entry.text: entry.rights for entry in before.entries} if before is not None else {}
+    append_audit(conn, actor, "acl-inherit", _object(conn, row), entries, None)
+
+
+def set_owner(
+    conn: Connection,
+    actor: Actor,
+    mailbox_id: MailboxId,
+    *,
+    user_id: UserId | None = None,
+    team_id: TeamId | None = None,
+) -> None:
+    """Give a shared mailbox and its inferiors to a user, a team, or nobody."""
+    row = _read_row(conn, mailbox_id)
+    if row.home_id is not None:
+        raise Refused("A personal folder belongs to its user; only shared folders can be given away.")
+    columns = (mailbox.c.owner_user_id, mailbox.c.owner_team_id)
+    before = conn.execute(select(*columns).where(mailbox.c.id == mailbox_id)).one()
+    below = or_(mailbox.c.id == mailbox_id, mailbox.c.path.startswith(row.path + "/", autoescape=True))
+    conn.execute(
+        update(mailbox)
+        .where(mailbox.c.home_id.is_(None), below)
+        .values(owner_user_id=user_id, owner_team_id=team_id)
+    )
+    bump(conn, acl=True, tree=True)
+    append_audit(
+        conn, actor, "folder-owner", _object(conn, row), {"user_id": before[0], "team_id": before[1]},
+        {"user_id": user_id, "team_id": team_id},
+    )  # fmt: skip
+
+
+# -- roles ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Rights with a name."""
+
+    name: str
+    rights: str
+
+
+BUILTIN_ROLES = (
+    Role("reader", "lrs"),
+    Role("contributor", "lrsip"),
+    Role("editor", "lrswipte"),
+    Role("manager", "lrswipkxtea"),
+)
+
+
+def list_roles(conn: Connection) -> list[Role]:
+    """All roles, those with the fewest rights first."""
+    rows = conn.execute(select(role.c.name, role.c.rights)).all()
+    return [Role(*row) for row in sorted(rows, key=lambda row: (len(row.rights), row.name))]
+
+
+def read_role(conn: Connection, name: str) -> Role | None:
+    """The role of that name."""
+    row = conn.execute(select(role.c.name, role.c.rights).where(role.c.name == name)).first()
+    return None if row is None else Role(*row)
+
+
+def set_role(conn: Connection, actor: Actor, name: str, rights: Rights) -> Role:
+    """Make a role or change what it stands for in grants to come."""
+    before = read_role(conn, name)
+    letters = format_rights(rights)
+    if before is None:
+        conn.execute(insert(role).values(name=name, rights=letters))
+    else:
+        conn.execute(update(role).where(role.c.name == name).values(rights=letters))
+    append_audit(conn, actor, "role-set", name, before.rights if before is not None else None, letters)
+    return Role(name, letters)
+
+
+def remove_role(conn: Connection, actor: Actor, name: str) -> None:
+    """Forget the role; rights granted by it stay."""
+    before = read_role(conn, name)
+    if before is None:
+        raise Refused(f"There is no role {name!r}; `role list` tells which there are.")
+    conn.execute(delete(role).where(role.c.name == name))
+    append_audit(conn, actor, "role-remove", name, before.rights, None)
