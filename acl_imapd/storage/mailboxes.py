@@ -1,0 +1,475 @@
+"""Mailboxes as rows of a tree: found, made, renamed, removed.  Names are paths below a namespace's root."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, func, select, update
+
+from acl_imapd.access.namespaces import INBOX, parent_path
+from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
+from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
+from acl_imapd.storage import schema
+from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.database import notify
+from acl_imapd.storage.epochs import bump, next_uidvalidity
+from acl_imapd.storage.schema import acl, acl_entry, mailbox
+from acl_imapd.types import AclId, MailboxId, TeamId, UserId
+
+if TYPE_CHECKING:
+    from acl_imapd.storage.accounts import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A row.  *home_id* None: in the shared tree, perhaps with an owner."""
+
+    id: MailboxId
+    objectid: str
+    home_id: UserId | None
+    owner_user_id: UserId | None
+    owner_team_id: TeamId | None
+    parent_id: MailboxId | None
+    path: str
+    acl_id: AclId
+    acl_own: bool
+    seen_shared: bool
+    seen_own: bool
+    uidvalidity: int
+    uidnext: int
+    highest_modseq: int
+    recent_uid: int
+    messages: int
+    unseen: int
+    deleted: int
+    deleted_bytes: int
+    size_bytes: int
+    special_use: str | None
+
+
+_ALL = select(mailbox)
+_HOME = _ALL.where(mailbox.c.home_id == bindparam("home_id"), mailbox.c.path == bindparam("path"))
+_SHARED = _ALL.where(mailbox.c.home_id.is_(None), mailbox.c.path == bindparam("path"))
+_BY_ID = _ALL.where(mailbox.c.id == bindparam("id"))
+_CHILDREN = _ALL.where(mailbox.c.parent_id == bindparam("id")).order_by(mailbox.c.path)
+_HAS_CHILDREN = select(exists().where(mailbox.c.parent_id == bindparam("id")))
+_HOME_ALL = _ALL.where(mailbox.c.home_id == bindparam("home_id"))
+
+
+def _mailboxes(rows: Any) -> list[Mailbox]:
+    return [Mailbox(*row) for row in rows]
+
+
+def read_mailbox(conn: Connection, home_id: UserId | None, path: str) -> Mailbox | None:
+    """The mailbox at that place."""
+    if home_id is None:
+        row = conn.execute(_SHARED, {"path": path}).first()
+    else:
+        row = conn.execute(_HOME, {"home_id": home_id, "path": path}).first()
+    return None if row is None else Mailbox(*row)
+
+
+def read_mailbox_by_id(conn: Connection, mailbox_id: MailboxId) -> Mailbox | None:
+    """The mailbox of that id."""
+    row = conn.execute(_BY_ID, {"id": mailbox_id}).first()
+    return None if row is None else Mailbox(*row)
+
+
+def read_mailboxes(conn: Connection, ids: Sequence[MailboxId]) -> list[Mailbox]:
+    """Those of them that exist."""
+    return _in_chunks(conn, mailbox.c.id, ids)
+
+
+def read_mailboxes_by_acl(conn: Connection, acl_ids: Sequence[AclId]) -> list[Mailbox]:
+    """The mailboxes these ACLs hold for."""
+    return _in_chunks(conn, mailbox.c.acl_id, acl_ids)
+
+
+def _in_chunks(conn: Connection, column: Any, values: Sequence[int]) -> list[Mailbox]:
+    found: list[Mailbox] = []
+    for start in range(0, len(values), 500):
+        found += _mailboxes(conn.execute(_ALL.where(column.in_(values[start : start + 500]))))
+    return found
+
+
+def read_home_mailboxes(conn: Connection, user_id: UserId) -> list[Mailbox]:
+    """All personal mailboxes of the user."""
+    return _mailboxes(conn.execute(_HOME_ALL, {"home_id": user_id}))
+
+
+def read_owned_shared(conn: Connection, user_id: UserId, team_ids: Sequence[TeamId]) -> list[Mailbox]:
+    """The shared mailboxes that were given to the user, or to one of the teams."""
+    found = _mailboxes(conn.execute(_ALL.where(mailbox.c.owner_user_id == user_id)))
+    return found + _in_chunks(conn, mailbox.c.owner_team_id, team_ids)
+
+
+def read_children(conn: Connection, mailbox_id: MailboxId) -> list[Mailbox]:
+    """The mailboxes one level below."""
+    return _mailboxes(conn.execute(_CHILDREN, {"id": mailbox_id}))
+
+
+def has_children(conn: Connection, mailbox_id: MailboxId) -> bool:
+    """True when there is a mailbox below, seen by whomever."""
+    return bool(conn.execute(_HAS_CHILDREN, {"id": mailbox_id}).scalar())
+
+
+def _tree(home_id: UserId | None) -> Any:
+    return mailbox.c.home_id.is_(None) if home_id is None else mailbox.c.home_id == home_id
+
+
+def read_descendants(conn: Connection, of: Mailbox) -> list[Mailbox]:
+    """All mailboxes below, by path."""
+    # '0' follows '/': the range holds just the paths that begin with "path/", and is read from the index.
+    below = mailbox.c.path.between(of.path + "/", of.path + "0") if _binary_order(conn) else None
+    if below is None:
+        below = mailbox.c.path.startswith(of.path + "/", autoescape=True)
+    rows = conn.execute(_ALL.where(_tree(of.home_id), below).order_by(mailbox.c.path))
+    return [found for found in _mailboxes(rows) if found.path.startswith(of.path + "/")]
+
+
+def _binary_order(conn: Connection) -> bool:
+    return conn.dialect.name == "sqlite"
+
+
+def list_shared(conn: Connection) -> list[Mailbox]:
+    """All shared mailboxes by path."""
+    return _mailboxes(conn.execute(_ALL.where(mailbox.c.home_id.is_(None)).order_by(mailbox.c.path)))
+
+
+def list_all(conn: Connection) -> list[Mailbox]:
+    """Every mailbox there is."""
+    return _mailboxes(conn.execute(_ALL.order_by(mailbox.c.home_id, mailbox.c.path)))
+
+
+def read_highest_modseqs(conn: Connection, ids: Sequence[MailboxId]) -> dict[MailboxId, int]:
+    """HIGHESTMODSEQ of those that exist."""
+    found: dict[MailboxId, int] = {}
+    for start in range(0, len(ids), 500):
+        some = ids[start : start + 500]
+        query = select(mailbox.c.id, mailbox.c.highest_modseq).where(mailbox.c.id.in_(some))
+        found.update((MailboxId(row[0]), row[1]) for row in conn.execute(query))
+    return found
+
+
+# -- making ---------------------------------------------------------------------------------------------------
+
+
+def create_mailbox(
+    conn: Connection,
+    actor: Actor,
+    home_id: UserId | None,
+    path: str,
+    *,
+    owner_user: UserId | None = None,
+    owner_team: TeamId | None = None,
+    special_use: str | None = None,
+) -> Mailbox:
+    """A new mailbox, and its missing ancestors, made for real.  AlreadyExists where there is one.
+
+    A child shares its parent's ACL, owner and way of keeping \\Seen.  At the top a personal mailbox has an ACL
+    with all rights for its user; a shared one an empty ACL, so that nobody sees it but its owner.
+    """
+    if read_mailbox(conn, home_id, path) is not None:
+        raise AlreadyExists("There is a mailbox of that name already")
+    above = parent_path(path)
+    parent = None
+    if above:
+        parent = read_mailbox(conn, home_id, above)
+        if parent is None:
+            parent = create_mailbox(conn, actor, home_id, above, owner_user=owner_user, owner_team=owner_team)
+    if parent is None:
+        acl_id = _new_acl(conn, actor, home_id)
+    else:
+        acl_id = parent.acl_id
+        if home_id is None and owner_user is None and owner_team is None:
+            owner_user, owner_team = parent.owner_user_id, parent.owner_team_id
+    values = {
+        "objectid": "F" + secrets.token_hex(12),
+        "home_id": home_id,
+        "owner_user_id": owner_user if home_id is None else None,
+        "owner_team_id": owner_team if home_id is None else None,
+        "parent_id": parent.id if parent is not None else None,
+        "path": path,
+        "acl_id": acl_id,
+        "acl_own": parent is None,
+        "seen_shared": parent.seen_shared if parent is not None else False,
+        "seen_own": parent is None,
+        "uidvalidity": next_uidvalidity(conn),
+        "uidnext": 1,
+        "highest_modseq": 1,
+        "recent_uid": 0,
+        "messages": 0,
+        "unseen": 0,
+        "deleted": 0,
+        "deleted_bytes": 0,
+        "size_bytes": 0,
+        "special_use": special_use,
+    }
+    made = Mailbox(*conn.execute(insert(mailbox).values(values).returning(mailbox)).one())
+    bump(conn, tree=True)
+    append_audit(conn, actor, "folder-add", describe(conn, made), None, {"special_use": special_use})
+    return made
+
+
+def _new_acl(conn: Connection, actor: Actor, home_id: UserId | None) -> AclId:
+    acl_id = AclId(conn.execute(insert(acl).values(epoch=0).returning(acl.c.id)).scalar_one())
+    if home_id is not None:
+        conn.execute(
+            insert(acl_entry).values(
+                acl_id=acl_id,
+                kind=int(IdentifierKind.USER),
+                user_id=home_id,
+                negative=False,
+                rights=format_rights(ALL),
+                granted_by=actor.name,
+                granted_at=time.time(),
+            )
+        )
+    return acl_id
+
+
+def describe(conn: Connection, of: Mailbox) -> str:
+    """How the audit log names a mailbox: ``shared:Project X``, ``user:alice:Work``."""
+    if of.home_id is None:
+        return f"shared:{of.path}"
+    name = conn.execute(select(schema.user.c.name).where(schema.user.c.id == of.home_id)).scalar_one()
+    return f"user:{name}:{of.path}"
+
+
+def _must(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
+    found = read_mailbox_by_id(conn, mailbox_id)
+    if found is None:
+        raise NonExistent()
+    return found
+
+
+# -- removing -------------------------------------------------------------------------------------------------
+
+
+def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
+    """Remove a mailbox and its messages.  HasChildren while there are any below; Cannot for INBOX."""
+    found = _must(conn, mailbox_id)
+    if found.home_id is not None and found.path == INBOX:
+        raise Cannot("INBOX cannot be deleted")
+    if has_children(conn, mailbox_id):
+        raise HasChildren("Delete the folders below this one first")
+    append_audit(conn, actor, "folder-remove", describe(conn, found), {"messages": found.messages}, None)
+    conn.execute(delete(mailbox).where(mailbox.c.id == mailbox_id))
+    if found.acl_own:
+        conn.execute(delete(acl).where(acl.c.id == found.acl_id))
+    bump(conn, tree=True)
+    notify(conn, "m", mailbox_id)
+
+
+def remove_home(conn: Connection, actor: Actor, user_id: UserId) -> None:
+    """Remove every mailbox of a user.  Its bodies are swept later."""
+    all_of_them = read_home_mailboxes(conn, user_id)
+    for found in sorted(all_of_them, key=lambda one: -one.path.count("/")):
+        conn.execute(delete(mailbox).where(mailbox.c.id == found.id))
+        notify(conn, "m", found.id)
+    for found in all_of_them:
+        if found.acl_own:
+            conn.execute(delete(acl).where(acl.c.id == found.acl_id))
+    bump(conn, tree=True)
+
+
+# -- renaming -------------------------------------------------------------------------------------------------
+
+
+def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_path: str) -> Mailbox:
+    """Give the mailbox, and those below it, another name in the same tree; missing ancestors are made.
+
+    Messages, UIDs, UIDVALIDITY, flags, subscriptions and rights stay as they are: one that followed its
+    parent's ACL and comes below another keeps what it had, as an ACL of its own.  RFC 3501 §6.3.5.
+    """
+    from acl_imapd.storage.rights import _own_acl, _read_row, read_acl
+
+    found = _must(conn, mailbox_id)
+    if found.home_id is not None and found.path == INBOX:
+        raise Cannot("INBOX is not renamed like this")
+    if new_path.startswith(found.path + "/"):
+        raise Cannot("A folder cannot be moved below itself")
+    if read_mailbox(conn, found.home_id, new_path) is not None:
+        raise AlreadyExists("There is a mailbox of that name already")
+    parent = None
+    above = parent_path(new_path)
+    if above:
+        parent = read_mailbox(conn, found.home_id, above) or create_mailbox(
+            conn, actor, found.home_id, above, owner_user=found.owner_user_id, owner_team=found.owner_team_id
+        )
+    parent_id = parent.id if parent is not None else None
+    if parent_id != found.parent_id and not found.acl_own:
+        inherited = read_acl(conn, found.acl_id)
+        assert inherited is not None
+        _own_acl(conn, _read_row(conn, mailbox_id), inherited)
+    before = describe(conn, found)
+    below = read_descendants(conn, found)
+    conn.execute(
+        update(mailbox)
+        .where(mailbox.c.id == mailbox_id)
+        .values(path=new_path, parent_id=parent_id, seen_own=found.seen_own or parent_id != found.parent_id)
+    )
+    if below:
+        conn.execute(
+            update(mailbox).where(mailbox.c.id == bindparam("one")).values(path=bindparam("to")),
+            [{"one": one.id, "to": new_path + one.path[len(found.path) :]} for one in below],
+        )
+    bump(conn, tree=True)
+    after = _must(conn, mailbox_id)
+    append_audit(conn, actor, "folder-rename", before, before, describe(conn, after))
+    return after
+
+
+def move_inbox(conn: Connection, actor: Actor, home_id: UserId, new_path: str) -> Mailbox:
+    """RENAME of INBOX: its messages go to a new mailbox, it stays, empty, with all below it.  RFC 3501 §6.3.5."""
+    from acl_imapd.storage.messages import move_messages, read_uids
+
+    inbox = read_mailbox(conn, home_id, INBOX)
+    if inbox is None:
+        raise NonExistent()
+    made = create_mailbox(conn, actor, home_id, new_path)
+    uids = read_uids(conn, inbox.id)
+    if uids:
+        move_messages(conn, inbox.id, made.id, home_id, uids, flag_mask=~0, keep_seen=True, allow_keywords=True)
+    return made
+
+
+# -- properties -----------------------------------------------------------------------------------------------
+
+
+def set_special_use(conn: Connection, actor: Actor, mailbox_id: MailboxId, special_use: str | None) -> None:
+    """Give the mailbox a special use (RFC 6154), or take it away."""
+    found = _must(conn, mailbox_id)
+    conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(special_use=special_use))
+    bump(conn, tree=True)
+    append_audit(conn, actor, "folder-special-use", describe(conn, found), found.special_use, special_use)
+
+
+def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shared: bool) -> None:
+    r"""Make \Seen common to all, or each user's own, here and in what follows this mailbox.
+
+    To common: seen is what anybody has seen.  To own: what was seen counts as seen by everybody who may read.
+    """
+    from acl_imapd.storage.messages import convert_seen
+
+    found = _must(conn, mailbox_id)
+    pending = [found]
+    while pending:
+        one = pending.pop()
+        if one.seen_shared != shared:
+            convert_seen(conn, one, shared=shared)
+        values: dict[str, Any] = {"seen_shared": shared}
+        if one.id == mailbox_id:
+            values["seen_own"] = True
+        conn.execute(update(mailbox).where(mailbox.c.id == one.id).values(values))
+        pending += [child for child in read_children(conn, one.id) if not child.seen_own]
+    bump(conn, tree=True)
+    append_audit(
+        conn, actor, "folder-seen", describe(conn, found), _seen_mode(found.seen_shared), _seen_mode(shared)
+    )
+
+
+def _seen_mode(shared: bool) -> str:
+    return "shared" if shared else "private"
+
+
+# -- subscriptions and STATUS -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """*mailbox_id* None: the mailbox is gone, the name stays (RFC 3501 §6.3.6)."""
+
+    mailbox_id: MailboxId | None
+    name: str
+
+
+def subscribe(conn: Connection, user_id: UserId, mailbox_id: MailboxId, name: str) -> None:
+    """Subscribe the user to the mailbox, which it calls *name*."""
+    mine = schema.subscription
+    known = select(mine.c.id).where(mine.c.user_id == user_id, mine.c.mailbox_id == mailbox_id)
+    if conn.execute(known).first() is None:
+        conn.execute(insert(mine).values(user_id=user_id, mailbox_id=mailbox_id, name=name))
+    unsubscribe_name(conn, user_id, name)
+
+
+def unsubscribe(conn: Connection, user_id: UserId, mailbox_id: MailboxId) -> bool:
+    """End a subscription; False where there was none."""
+    mine = schema.subscription
+    gone = conn.execute(delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id == mailbox_id))
+    return bool(gone.rowcount)
+
+
+def unsubscribe_name(conn: Connection, user_id: UserId, name: str) -> bool:
+    """Forget a subscription whose mailbox is gone; False where there was none."""
+    mine = schema.subscription
+    gone = conn.execute(
+        delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id.is_(None), mine.c.name == name)
+    )
+    return bool(gone.rowcount)
+
+
+def read_subscriptions(conn: Connection, user_id: UserId) -> list[Subscription]:
+    """All subscriptions of the user."""
+    mine = schema.subscription
+    rows = conn.execute(select(mine.c.mailbox_id, mine.c.name).where(mine.c.user_id == user_id))
+    return [Subscription(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What STATUS tells; *unseen* as the user sees it."""
+
+    messages: int
+    recent: int
+    unseen: int
+    uidnext: int
+    uidvalidity: int
+    highest_modseq: int
+    deleted: int
+    deleted_bytes: int
+    size_bytes: int
+
+
+def read_status(
+    conn: Connection, user_id: UserId, mailbox_ids: Sequence[MailboxId], *, recent: bool = False
+) -> dict[MailboxId, Status]:
+    r"""The counters of those mailboxes that exist: stored ones, so no message is looked at, but for *recent*."""
+    found = read_mailboxes(conn, mailbox_ids)
+    own = [one.id for one in found if not one.seen_shared and one.home_id != user_id]
+    seen: dict[int, int] = {}
+    for start in range(0, len(own), 500):
+        some = own[start : start + 500]
+        mine = schema.seen
+        query = select(mine.c.mailbox_id, mine.c.count).where(mine.c.mailbox_id.in_(some), mine.c.user_id == user_id)
+        seen.update((row[0], row[1]) for row in conn.execute(query))
+    own_ids = set(own)
+    return {
+        one.id: Status(
+            messages=one.messages,
+            recent=_count_recent(conn, one) if recent else 0,
+            unseen=one.messages - seen.get(one.id, 0) if one.id in own_ids else one.unseen,
+            uidnext=one.uidnext,
+            uidvalidity=one.uidvalidity,
+            highest_modseq=one.highest_modseq,
+            deleted=one.deleted,
+            deleted_bytes=one.deleted_bytes,
+            size_bytes=one.size_bytes,
+        )
+        for one in found
+    }
+
+
+def _count_recent(conn: Connection, one: Mailbox) -> int:
+    if one.recent_uid + 1 >= one.uidnext:
+        return 0
+
+    mine = schema.message
+    query = select(func.count()).where(mine.c.mailbox_id == one.id, mine.c.uid > one.recent_uid)
+    return int(conn.execute(query).scalar_one())
+
+
