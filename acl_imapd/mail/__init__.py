@@ -1,0 +1,1 @@
+"""Messages as bytes: found their way around in, never changed.  Pure."""

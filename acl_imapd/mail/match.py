@@ -1,0 +1,103 @@
+"""What SEARCH finds in a message: decoded, and compared without regard to case.  RFC 3501 §6.4.4."""
+
+from __future__ import annotations
+
+import binascii
+import datetime
+import email.utils
+import quopri
+import re
+
+from acl_imapd.mail.mime import Part, first, header_fields, unfold
+
+_WORD = re.compile(rb"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\s]*)\?=")
+_BETWEEN = re.compile(rb"(\?=)[ \t\r\n]+(?==\?[^?\s]+\?[bBqQ]\?)")
+
+
+def _decode(data: bytes, charset: bytes) -> str:
+    try:
+        return data.decode(charset.decode("ascii"), "replace")
+    except (LookupError, ValueError):
+        return data.decode("latin-1")
+
+
+def decode_header(value: bytes) -> str:
+    """The value with its encoded words decoded; what is raw is UTF-8, else Latin-1.  RFC 2047."""
+
+    def word(found: re.Match[bytes]) -> str:
+        charset, encoding, data = found.groups()
+        if encoding in b"bB":
+            try:
+                raw = binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+            except binascii.Error:
+                return found.group().decode("latin-1")
+        else:
+            raw = quopri.decodestring(data, header=True)
+        return _decode(raw, charset)
+
+    value = _BETWEEN.sub(rb"\1", value)
+    parts: list[str] = []
+    place = 0
+    for found in _WORD.finditer(value):
+        parts += [_raw(value[place : found.start()]), word(found)]
+        place = found.end()
+    return "".join([*parts, _raw(value[place:])])
+
+
+def _raw(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def header_values(header: bytes, field: bytes) -> list[bytes]:
+    """The unfolded values of all fields of that name."""
+    wanted = field.lower()
+    return [unfold(value) for name, value, _ in header_fields(header) if name == wanted]
+
+
+def header_contains(header: bytes, field: bytes, needle: str) -> bool:
+    """True when a field of that name contains *needle* (casefolded); ``""`` is in every field there is."""
+    return any(needle in decode_header(value).casefold() for value in header_values(header, field))
+
+
+def body_contains(message: bytes, part: Part, needle: str) -> bool:
+    """True when a text part, decoded, contains *needle* (casefolded)."""
+    if part.children:
+        return any(body_contains(message, child, needle) for child in part.children)
+    if part.inner is not None:
+        return text_contains(message, part.inner, needle)
+    if part.type not in (b"text", b"multipart"):
+        return False
+    body = message[part.body : part.end]
+    encoding = (first(header_fields(message[part.start : part.body]), b"content-transfer-encoding") or b"").lower()
+    if encoding == b"base64":
+        try:
+            body = binascii.a2b_base64(re.sub(rb"[^A-Za-z0-9+/]", b"", body) + b"==")
+        except binascii.Error:
+            pass
+    elif encoding == b"quoted-printable":
+        body = quopri.decodestring(body)
+    charset = part.parameter(b"charset")
+    return needle in (_decode(body, charset) if charset else _raw(body)).casefold()
+
+
+def text_contains(message: bytes, part: Part, needle: str) -> bool:
+    """True when the header or a text part contains *needle* (casefolded)."""
+    header = message[part.start : part.body]
+    return needle in decode_header(header).casefold() or body_contains(message, part, needle)
+
+
+def sent_date(header: bytes) -> datetime.date | None:
+    """The day of the Date field as it is written, whatever its zone; None where there is none.  RFC 3501 §6.4.4."""
+    value = first(header_fields(header), b"date")
+    if value is None:
+        return None
+    parts = email.utils.parsedate_tz(value.decode("latin-1"))
+    if parts is None:
+        return None
+    try:
+        return datetime.date(parts[0], parts[1], parts[2])
+    except ValueError:
+        return None
