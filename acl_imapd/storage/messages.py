@@ -144,7 +144,7 @@ def _lock(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
 
 _COUNT = (
     update(mailbox)
-    .where(mailbox.c.id == bindparam("id"))
+    .where(mailbox.c.id == bindparam("box"))
     .values(
         highest_modseq=bindparam("new_modseq"),
         uidnext=bindparam("new_uidnext"),
@@ -172,7 +172,7 @@ def _count(
     conn.execute(
         _COUNT,
         {
-            "id": box.id,
+            "box": box.id,
             "new_modseq": modseq,
             "new_uidnext": box.uidnext if uidnext is None else uidnext,
             "d_messages": messages,
@@ -597,3 +597,8 @@ def claim_recent(conn: Connection, mailbox_id: MailboxId, upto_uid: int) -> None
         .where(mailbox.c.id == mailbox_id, mailbox.c.recent_uid < upto_uid)
         .values(recent_uid=upto_uid)
     )
+
+
+def read_keywords(conn: Connection, mailbox_id: MailboxId) -> list[str]:
+    """The keywords of the mailbox."""
+    return [str(row[1]) for row in conn.execute(_KEYWORDS, {"id": mailbox_id})]

@@ -1,0 +1,209 @@
+"""The gate: nobody gets hold of a mailbox without having named the rights he wants.
+
+Order (PRODUCT: no existence leak): the rights suffice → a view; else the user holds ``l`` → NO [NOPERM]; else
+exactly the answer for a mailbox that does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acl_imapd.access.directory import Directory, Listing
+from acl_imapd.access.namespaces import DELIMITER, INBOX, Namespaces, Place, parent_path, valid_new_path
+from acl_imapd.access.rights import NONE, Rights, format_rights
+from acl_imapd.access.view import MailboxView
+from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate
+from acl_imapd.mailbox.cache import Indexes
+from acl_imapd.storage import mailboxes, rights as stored
+from acl_imapd.storage.accounts import Actor, Identity
+from acl_imapd.storage.mailboxes import Mailbox, Subscription
+from acl_imapd.storage.reactor import AsyncDatabase
+from acl_imapd.types import MailboxId, UserId
+
+__all__ = ["Access", "Gate", "Needs", "Subscription", "any_of", "to_write_into"]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command needs on a mailbox it names; *missing*: what it answers where there is none."""
+
+    rights: Rights
+    any_of: bool = False
+    missing: type[NonExistent] = NonExistent
+
+    def met(self, rights: Rights) -> bool:
+        """True when *rights* suffice."""
+        return bool(rights & self.rights) if self.any_of else rights & self.rights == self.rights
+
+
+def any_of(rights: Rights) -> Needs:
+    """One of them is enough."""
+    return Needs(rights, any_of=True)
+
+
+def to_write_into(rights: Rights) -> Needs:
+    """For APPEND, COPY and MOVE: NO [TRYCREATE] where there is no such mailbox.  RFC 3501 §6.3.11."""
+    return Needs(rights, missing=TryCreate)
+
+
+@dataclass(slots=True)
+class Gate:
+    """What all sessions of a process share."""
+
+    database: AsyncDatabase
+    directory: Directory
+    indexes: Indexes
+
+    @property
+    def namespaces(self) -> Namespaces:
+        return self.directory.namespaces
+
+    def access(self, user_id: UserId, user_name: str, peer: str) -> Access:
+        """The access of somebody who has logged in."""
+        return Access(self, user_id, user_name, peer)
+
+
+class Access:
+    """One user's way to mailboxes; the only maker of views."""
+
+    def __init__(self, gate: Gate, user_id: UserId, user_name: str, peer: str) -> None:
+        self.gate = gate
+        self.user_id = user_id
+        self.user_name = user_name
+        self.actor = Actor(user_name, "imap", peer)
+
+    async def identity(self) -> Identity:
+        """Who this is now.  AuthorizationFailed once the user is disabled or gone."""
+        identity = await self.gate.directory.identity(self.user_id)
+        if identity is None:
+            raise AuthorizationFailed("This account is disabled")
+        return identity
+
+    async def open(self, name: str, needs: Needs) -> MailboxView:
+        """A view of the mailbox called *name*, if its rights meet *needs*.  NoPerm or *needs.missing* else."""
+        mailbox, rights = await self._find(self.gate.namespaces.place(name, self.user_name))
+        if mailbox is not None and needs.met(rights):
+            return MailboxView(self, mailbox, name)
+        if mailbox is not None and rights & Rights.l:
+            lacking = format_rights(needs.rights if needs.any_of else needs.rights & ~rights)
+            word = "one of the rights" if needs.any_of else "the right"
+            raise NoPerm(f"You need {word} {lacking} on this folder")
+        raise needs.missing()
+
+    async def _find(self, place: Place | None) -> tuple[Mailbox | None, Rights]:
+        """The mailbox there and this user's rights on it; (None, no rights) where there is none."""
+        identity = await self.identity()
+        if place is None:
+            return None, NONE
+        directory = self.gate.directory
+        mailbox = await directory.mailbox(place.home, place.path)
+        return (mailbox, await directory.rights(mailbox, identity)) if mailbox is not None else (None, NONE)
+
+    async def listing(self) -> Listing:
+        """All this user can see."""
+        return await self.gate.directory.listing(await self.identity(), self.user_name)
+
+    # -- making and renaming --------------------------------------------------------------------------------
+
+    async def create(self, name: str, *, special_use: str | None = None) -> MailboxId:
+        """Make a mailbox, and the missing levels above it.  RFC 3501 §6.3.3, RFC 4314 §4 (``k``)."""
+        place = await self.place_for_new(name)
+        home_id = await self._home_id(place)
+        made = await self.gate.database.write(
+            mailboxes.create_mailbox, self.actor, home_id, place.path, special_use=special_use
+        )
+        return made.id
+
+    async def _home_id(self, place: Place) -> UserId | None:
+        if place.home is None:
+            return None
+        inbox = await self.gate.directory.mailbox(place.home, INBOX)
+        if inbox is None:
+            raise NonExistent()
+        return inbox.home_id
+
+    async def place_for_new(self, name: str) -> Place:
+        """The place of *name*, if this user may make a mailbox there.
+
+        The nearest level above that the user may know of decides: its ``k``, or nothing.  Levels the user may
+        not know of are passed over as if they were missing, so that nothing can be learnt from the refusal.
+        """
+        name = name.removesuffix(DELIMITER)
+        if name.upper() == INBOX:
+            raise AlreadyExists("There is always an INBOX")
+        place = self.gate.namespaces.place(name, self.user_name)
+        if place is None:
+            raise self._no_place()
+        valid_new_path(place.path)
+        mailbox, rights = await self._find(place)
+        if mailbox is not None and rights & Rights.l:
+            raise AlreadyExists("There is a folder of that name already")
+        above = parent_path(place.path)
+        while above:
+            parent, parent_rights = await self._find(Place(place.home, above))
+            if parent is not None and parent_rights & Rights.k:
+                if mailbox is not None:
+                    raise AlreadyExists("There is a folder of that name already")
+                return place
+            if parent is not None and parent_rights & Rights.l:
+                raise NoPerm("You need the right k on the folder above")
+            above = parent_path(above)
+        if place.home == self.user_name:
+            return place
+        if place.home is not None and place.path != INBOX:  # Other Users/alice/x is below her INBOX's name
+            inbox, inbox_rights = await self._find(Place(place.home, INBOX))
+            if inbox is not None and inbox_rights & Rights.l:
+                raise NoPerm("Only its user makes folders at the top of a personal tree")
+        raise self._no_place()
+
+    def _no_place(self) -> Cannot:
+        shared = self.gate.namespaces.shared
+        return Cannot(
+            f"You cannot make a folder there; make it at the top of your own folders, "
+            f'or below a folder under "{shared}" on which you have the right k'
+        )
+
+    async def rename(self, old: str, new: str) -> MailboxId:
+        """Give a mailbox another name: ``x`` on it and all below it, ``k`` above the new name.  RFC 4314 §4."""
+        place = self.gate.namespaces.place(old, self.user_name)
+        database = self.gate.database
+        if place is not None and place == Place(self.user_name, INBOX):
+            target = await self.place_for_new(new)
+            if target.home != self.user_name:
+                raise Cannot("The messages of INBOX can be moved to your own folders only")
+            made = await database.write(mailboxes.move_inbox, self.actor, self.user_id, target.path)
+            return made.id
+        view = await self.open(old, Needs(Rights.x))
+        target = await self.place_for_new(new)
+        assert place is not None
+        if target.home != place.home or place.path == INBOX:
+            raise Cannot("A folder stays in the tree it is in; copy the messages instead")
+        identity = await self.identity()
+        for below in await database.read(mailboxes.read_descendants, view.mailbox):
+            if not await self.gate.directory.rights(below, identity) & Rights.x:
+                raise NoPerm("You need the right x on every folder below this one")
+        renamed = await database.write(mailboxes.rename_mailbox, self.actor, view.mailbox.id, target.path)
+        return renamed.id
+
+    # -- subscriptions --------------------------------------------------------------------------------------
+
+    async def subscriptions(self) -> list[Subscription]:
+        """What this user is subscribed to, seen or not."""
+        return await self.gate.database.read(mailboxes.read_subscriptions, self.user_id)
+
+    async def unsubscribe(self, name: str) -> None:
+        """End a subscription.  No rights are needed to forget something; NonExistent where there was none."""
+        mailbox, rights = await self._find(self.gate.namespaces.place(name, self.user_name))
+        gone = False
+        if mailbox is not None:
+            gone = await self.gate.database.write(mailboxes.unsubscribe, self.user_id, mailbox.id)
+        if not gone:
+            gone = await self.gate.database.write(mailboxes.unsubscribe_name, self.user_id, name)
+        if not gone and not rights & Rights.l:
+            raise NonExistent("You are not subscribed to a folder of that name")
+
+    async def resolve(self, identifier: str) -> stored.Identifier:
+        """Whom an identifier names.  Cannot where there is nobody of that name."""
+        return await self.gate.database.read(
+            stored.resolve_identifier, identifier, allow_anyone=self.gate.directory.allow_anyone
+        )

@@ -1,0 +1,383 @@
+"""A mailbox in the hands of one user.  Every method says which right it needs, and looks again when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from acl_imapd.access.rights import (
+    ANSWERED,
+    CHANGES_MAILBOX,
+    DELETED,
+    DRAFT,
+    FLAGGED,
+    NONE,
+    SEEN,
+    IdentifierKind,
+    Ownership,
+    Rights,
+    allowed_flags,
+    flag_rights,
+    format_rights,
+    format_with_obsolete,
+    listrights,
+    parse_rights,
+)
+from acl_imapd.errors import Cannot, NonExistent, NoPerm
+from acl_imapd.mailbox.index import MailboxIndex
+from acl_imapd.ranges import RangeSet
+from acl_imapd.storage import bodies, mailboxes, messages, rights as stored
+from acl_imapd.storage.bodies import BodyData
+from acl_imapd.storage.database import Connection
+from acl_imapd.storage.mailboxes import Mailbox, Status
+from acl_imapd.storage.messages import Appended, Changes, Copied, NewMessage
+from acl_imapd.types import BodyId, MailboxId
+
+if TYPE_CHECKING:
+    from acl_imapd.access.gate import Access
+
+__all__ = ["MailboxView", "NewMessage"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FLAG_RIGHTS = {"\\Seen": Rights.s, "\\Deleted": Rights.t}
+
+
+def requires(
+    needed: Rights,
+) -> Callable[
+    [Callable[Concatenate[MailboxView, P], Awaitable[T]]], Callable[Concatenate[MailboxView, P], Awaitable[T]]
+]:
+    """The decorated method needs all of *needed* at the moment of the call.  NoPerm or NonExistent else."""
+
+    def decorate(
+        method: Callable[Concatenate[MailboxView, P], Awaitable[T]],
+    ) -> Callable[Concatenate[MailboxView, P], Awaitable[T]]:
+        @wraps(method)
+        async def checked(self: MailboxView, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            await self.check(needed)
+            return await method(self, *args, **kwargs)
+
+        checked.needed_rights = needed  # type: ignore[attr-defined]  # what the tests of this module walk
+        return checked
+
+    return decorate
+
+
+class MailboxView:
+    """Made by :class:`Access` alone."""
+
+    def __init__(self, access: Access, mailbox: Mailbox, name: str) -> None:
+        self.access = access
+        self.mailbox = mailbox
+        self.name = name
+
+    # -- rights ---------------------------------------------------------------------------------------------
+
+    async def rights(self) -> Rights:
+        """What the user may do now."""
+        current = self.access.gate.directory.watched(self.mailbox.id)
+        if current is not None:
+            self.mailbox = current
+        return await self.access.gate.directory.rights(self.mailbox, await self.access.identity())
+
+    async def check(self, needed: Rights) -> Rights:
+        """The rights, if all of *needed* are among them."""
+        rights = await self.rights()
+        if rights & needed != needed:
+            if rights & Rights.l:
+                raise NoPerm(f"You need the right {format_rights(needed & ~rights)} on this folder")
+            raise NonExistent()
+        return rights
+
+    @property
+    def own_seen(self) -> bool:
+        r"""True where this user's \Seen is kept apart from everybody else's."""
+        return not self.mailbox.seen_shared and self.mailbox.home_id != self.access.user_id
+
+    def flag_mask(self, rights: Rights) -> int:
+        r"""The flag bits these *rights* may change, \Seen and keywords among them."""
+        return allowed_flags(rights, ~0)
+
+    def permanent_flags(self, rights: Rights) -> list[bytes]:
+        r"""PERMANENTFLAGS of the system flags, and whether keywords may be made (RFC 3501 §7.1)."""
+        flags = []
+        if rights & Rights.w:
+            flags += [b"\\Answered", b"\\Flagged"]
+        if rights & Rights.t:
+            flags.append(b"\\Deleted")
+        if rights & Rights.s:
+            flags.append(b"\\Seen")
+        if rights & Rights.w:
+            flags.append(b"\\Draft")
+        return flags
+
+    def changes_mailbox(self, rights: Rights) -> bool:
+        r"""True for READ-WRITE: with ``i``, ``e`` or a shared flag right.  RFC 4314 §5.2."""
+        seen_is_shared = not self.own_seen
+        return bool(rights & (CHANGES_MAILBOX | flag_rights(seen_shared=seen_is_shared)))
+
+    # -- the ACL --------------------------------------------------------------------------------------------
+
+    @requires(Rights.a)
+    async def acl(self) -> list[tuple[str, str]]:
+        """Identifiers and their letters, obsolete ones included.  RFC 4314 §3.3, §2.1.1."""
+        found = await self.access.gate.database.read(stored.read_acl, self.mailbox.acl_id)
+        if found is None:
+            raise NonExistent()
+        return [(entry.text, format_with_obsolete(parse_rights(entry.rights))) for entry in found.entries]
+
+    @requires(Rights.a)
+    async def change_acl(self, identifier: str, op: stored.Operation, rights: Rights) -> None:
+        """Set, add or remove the rights of *identifier*; with a leading ``-`` those taken away.  RFC 4314 §3.1."""
+        negative = identifier.startswith("-")
+        name = identifier[1:] if negative else identifier
+        if not name:
+            raise Cannot("Say whose rights to change: a user, group:TEAM, owner or authenticated")
+        access = self.access
+        try:
+            await access.gate.database.write(
+                _change_acl, access.actor, self.mailbox.id, name, negative, op, rights,
+                access.gate.directory.allow_anyone,
+            )  # fmt: skip
+        except stored.Refused as error:
+            raise NonExistent() from error
+
+    @requires(Rights.a)
+    async def listrights(self, identifier: str) -> tuple[Rights, tuple[str, ...]]:
+        """What *identifier* always has, and what else it can be given.  RFC 4314 §3.4."""
+        negative = identifier.startswith("-")
+        found = await self.access.resolve(identifier[1:] if negative else identifier)
+        is_owner = found.kind == IdentifierKind.OWNER
+        if found.kind == IdentifierKind.USER:
+            if self.mailbox.home_id is not None:
+                is_owner = found.id == self.mailbox.home_id
+            else:
+                identity = await self.access.gate.directory.identity(found.id)  # type: ignore[arg-type]  # of a user
+                ownership = Ownership(self.mailbox.owner_user_id, self.mailbox.owner_team_id)
+                is_owner = identity is not None and ownership.includes(identity)
+        return listrights(is_owner=is_owner, negative=negative)
+
+    # -- the mailbox ------------------------------------------------------------------------------------------
+
+    @requires(Rights.r)
+    async def status(self, *, recent: bool = False) -> Status:
+        """The counters."""
+        found = await self.access.gate.database.read(
+            mailboxes.read_status, self.access.user_id, [self.mailbox.id], recent=recent
+        )
+        if self.mailbox.id not in found:
+            raise NonExistent()
+        return found[self.mailbox.id]
+
+    @requires(Rights.x)
+    async def delete(self) -> None:
+        """Remove it.  HasChildren while there are folders below."""
+        await self.access.gate.database.write(mailboxes.delete_mailbox, self.access.actor, self.mailbox.id)
+
+    @requires(Rights.l)
+    async def subscribe(self) -> None:
+        """Subscribe this user to it."""
+        await self.access.gate.database.write(
+            mailboxes.subscribe, self.access.user_id, self.mailbox.id, self.name
+        )
+
+    @requires(Rights.r)
+    async def index(self) -> MailboxIndex:
+        """Its index, held until ``indexes.close``."""
+        index = await self.access.gate.indexes.open(self.mailbox.id)
+        if index is None:
+            raise NonExistent()
+        return index
+
+    async def claim_recent(self, upto_uid: int) -> None:
+        r"""Keep in the database which messages have been \Recent to somebody."""
+        await self.access.gate.database.write(messages.claim_recent, self.mailbox.id, upto_uid)
+
+    # -- messages ---------------------------------------------------------------------------------------------
+
+    @requires(Rights.i)
+    async def append(self, new: Sequence[NewMessage]) -> Appended:
+        """Add messages, all or none, with those of their flags that the rights allow.  RFC 4314 §4."""
+        rights = await self.rights()
+        kept = [
+            NewMessage(
+                body=one.body,
+                parsed=one.parsed,
+                flags=allowed_flags(rights, one.flags),
+                keywords=one.keywords if rights & Rights.w else (),
+                internal_date=one.internal_date,
+                internal_zone=one.internal_zone,
+                seen=one.seen and bool(rights & Rights.s),
+            )
+            for one in new
+        ]
+        blobs = self.access.gate.database.database.blobs
+        return await self._write(
+            [self.mailbox.id], messages.insert_messages, self.mailbox.id, self.access.user_id, kept, blobs=blobs
+        )
+
+    @requires(Rights.r)
+    async def read_bodies(self, ids: Sequence[BodyId], columns: frozenset[str]) -> dict[BodyId, BodyData]:
+        """*columns* of those bodies, in one reading."""
+        database = self.access.gate.database
+        return await database.read(bodies.read_bodies, ids, columns, blobs=database.database.blobs)
+
+    @requires(Rights.r)
+    async def match_bodies(
+        self, ids: Sequence[BodyId], columns: frozenset[str], matches: Callable[[BodyData], bool]
+    ) -> set[BodyId]:
+        """Those of the bodies that *matches* finds, looked at outside the reactor's thread."""
+        database = self.access.gate.database
+        return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
+
+    async def store_flags(
+        self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str]
+    ) -> tuple[int, int, int]:
+        r"""Add (``+``), remove (``-``) or replace (``""``) flags; the masks (added, removed) that were allowed
+        and the modseq.  Bit 0 is this user's \Seen.
+
+        RFC 4314 §4: flags the rights do not allow are left as they are; NO when there was none they allow.
+        Replacing, NO when a named flag is not allowed; others the user may not touch stay.
+        """
+        rights = await self.check(Rights.r)
+        allowed = allowed_flags(rights, flags)
+        may_keywords = bool(rights & Rights.w)
+        refused = allowed != flags or (bool(keywords) and not may_keywords)
+        anything = bool(allowed) or (bool(keywords) and may_keywords)
+        if refused and (how == "" or not anything):
+            raise NoPerm(f"You need the right {self._lacking(rights, flags, keywords)} to change these flags")
+        if how == "" and not self.flag_mask(rights):
+            raise NoPerm("You need one of the rights s, w, t to change flags")
+        kept = tuple(keywords) if may_keywords else ()
+        system = SEEN | ANSWERED | FLAGGED | DELETED | DRAFT
+        add = allowed if how != "-" else 0
+        remove = allowed if how == "-" else 0
+        if how == "":
+            remove = self.flag_mask(rights) & system & ~allowed
+        masks: dict[str, Any] = {
+            "add": add & ~SEEN,
+            "remove": remove & ~SEEN,
+            "seen": True if add & SEEN else False if remove & SEEN else None,
+            "add_keywords": kept if how != "-" else (),
+            "remove_keywords": kept if how == "-" else (),
+            "only_keywords": how == "" and may_keywords,
+        }
+        modseq = await self._write(
+            [self.mailbox.id], _store, self.mailbox.id, self.access.user_id, uids, masks
+        )
+        return add, remove, modseq
+
+    def _lacking(self, rights: Rights, flags: int, keywords: Sequence[str]) -> str:
+        lacking = NONE
+        if flags & SEEN and not rights & Rights.s:
+            lacking |= Rights.s
+        if flags & DELETED and not rights & Rights.t:
+            lacking |= Rights.t
+        if (flags & ~(SEEN | DELETED) or keywords) and not rights & Rights.w:
+            lacking |= Rights.w
+        return format_rights(lacking)
+
+    async def mark_seen(self, uids: RangeSet) -> bool:
+        r"""Set \Seen as reading does, where the right ``s`` allows; False where it does not.  RFC 4314 §4."""
+        rights = await self.check(Rights.r)
+        if not rights & Rights.s:
+            return False
+        await self._write(
+            [self.mailbox.id], messages.store_flags, self.mailbox.id, self.access.user_id, uids, seen=True
+        )
+        return True
+
+    @requires(Rights.e)
+    async def expunge(self, uids: RangeSet | None) -> RangeSet:
+        r"""Remove the messages marked \Deleted, all or of *uids*."""
+        return await self._write([self.mailbox.id], messages.expunge, self.mailbox.id, uids)
+
+    async def may_expunge(self) -> bool:
+        """True with ``e``: what CLOSE asks, which is OK without.  RFC 4314 §4."""
+        return bool(await self.rights() & Rights.e)
+
+    @requires(Rights.r)
+    async def copy(self, uids: Sequence[int], target: MailboxView) -> Copied:
+        """Copy to *target*, with the flags that the rights there allow.  RFC 4314 §4."""
+        return await self._transfer(messages.copy_messages, uids, target)
+
+    @requires(Rights.r | Rights.t | Rights.e)
+    async def move(self, uids: Sequence[int], target: MailboxView) -> Copied:
+        """Move to *target*: needs what STORE \\Deleted and EXPUNGE need besides.  RFC 6851 §4.2."""
+        return await self._transfer(messages.move_messages, uids, target)
+
+    async def _transfer(self, fn: Callable[..., Copied], uids: Sequence[int], target: MailboxView) -> Copied:
+        rights = await target.check(Rights.i)
+        return await self._write(
+            [self.mailbox.id, target.mailbox.id], fn, self.mailbox.id, target.mailbox.id, self.access.user_id, uids,
+            flag_mask=target.flag_mask(rights),
+            keep_seen=bool(rights & Rights.s),
+            allow_keywords=bool(rights & Rights.w),
+        )  # fmt: skip
+
+    async def _write(self, touched: Sequence[MailboxId], fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run *fn* in a transaction which then reads what it changed in the open indexes; commit; publish."""
+        indexes = self.access.gate.indexes
+        since = []
+        for mailbox_id in dict.fromkeys(touched):
+            index = indexes.loaded(mailbox_id)
+            if index is not None:
+                since.append((mailbox_id, index.highest_modseq))
+        result, changes = await self.access.gate.database.write(_with_changes, since, fn, args, kwargs)
+        for change in changes:
+            indexes.apply(change)
+        return result
+
+
+def _with_changes(
+    conn: Connection,
+    since: Sequence[tuple[MailboxId, int]],
+    fn: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[T, list[Changes | None]]:
+    result = fn(conn, *args, **kwargs)
+    return result, [messages.read_changes(conn, mailbox_id, modseq) for mailbox_id, modseq in since]
+
+
+def _store(
+    conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any]
+) -> int:
+    masks = dict(masks)
+    if masks.pop("only_keywords"):
+        # Replacing: the keywords not named go.
+        keep = {name.casefold() for name in masks["add_keywords"]}
+        others = messages.read_keywords(conn, mailbox_id)
+        masks["remove_keywords"] = [name for name in others if name.casefold() not in keep]
+    return messages.store_flags(conn, mailbox_id, user_id, uids, **masks)
+
+
+def _change_acl(
+    conn: Connection,
+    actor: Any,
+    mailbox_id: MailboxId,
+    name: str,
+    negative: bool,
+    op: stored.Operation,
+    rights: Rights,
+    allow_anyone: bool,
+) -> None:
+    identifier = stored.resolve_identifier(conn, name, allow_anyone=allow_anyone)
+    stored.change_entry(conn, actor, mailbox_id, identifier, negative=negative, op=op, rights=rights)
+
+
+def _match_bodies(
+    conn: Connection,
+    ids: Sequence[BodyId],
+    columns: frozenset[str],
+    matches: Callable[[BodyData], bool],
+    blobs: bodies.Blobs,
+) -> set[BodyId]:
+    found: set[BodyId] = set()
+    for start in range(0, len(ids), 100):  # bounds what is in memory at once
+        some = bodies.read_bodies(conn, ids[start : start + 100], columns, blobs=blobs)
+        found.update(ident for ident, data in some.items() if matches(data))
+    return found
