@@ -22,7 +22,7 @@ class Indexes:
 
     def __init__(self, database: AsyncDatabase, hub: Hub) -> None:
         self._database = database
-        self._hub = hub
+        self.hub = hub
         self._indexes: OrderedDict[MailboxId, MailboxIndex] = OrderedDict()
         self._refreshes: dict[MailboxId, Coalesced] = {}
 
@@ -77,7 +77,7 @@ class Indexes:
         if index is None or changes.since > index.highest_modseq:
             return
         if index.apply(changes):
-            self._hub.publish(changes.mailbox_id)
+            self.hub.publish(changes.mailbox_id)
 
     async def _catch_up(self, mailbox_id: MailboxId) -> None:
         index = self._indexes.get(mailbox_id)

@@ -1,0 +1,77 @@
+"""From a framed command to its tagged answer: state, arguments, freshness, gate, handler, updates, answer."""
+
+from __future__ import annotations
+
+import structlog
+
+from acl_imapd.commands import (  # noqa: F401  # each declares its commands
+    acl,
+    append,
+    copy,
+    fetch,
+    idle,
+    listing,
+    login,
+    mailboxes,
+    search,
+    select,
+    store,
+)
+from acl_imapd.commands.registry import TABLE, Done, State
+from acl_imapd.commands.session import Session
+from acl_imapd.errors import AuthorizationFailed, BadCommand, ImapError
+from acl_imapd.proto.engine import CommandReceived
+from acl_imapd.proto.responses import tagged
+
+_WHEN = {
+    State.NOT_AUTHENTICATED: "Log in first",
+    State.AUTHENTICATED: "Select a mailbox first",
+    State.SELECTED: "Not now",
+}
+
+
+async def dispatch(session: Session, event: CommandReceived) -> None:
+    """Carry out one command and answer it.  Never raises: what fails is answered NO or BAD."""
+    try:
+        done = await _run(session, event)
+        status, text, code = b"OK", done.text, done.code
+    except ImapError as error:
+        status, text, code = error.status, error.text, error.code
+        if isinstance(error, AuthorizationFailed) and session.access is not None:
+            session.bye(error.text)
+    except Exception:
+        structlog.get_logger().exception("command failed", command=event.name.decode("latin-1"))
+        status, text, code = b"NO", "The server made a mistake; it has been logged", b"SERVERBUG"
+    command = TABLE.commands.get(event.name)
+    if session.selected is not None:
+        session.sync(
+            expunge_ok=command.expunge_ok if command is not None else False, uid=event.name.startswith(b"UID ")
+        )
+    name = event.name.decode("latin-1") if command is not None else "command"
+    session.write(tagged(event.tag, status, text or f"{name} done", code))
+
+
+async def _run(session: Session, event: CommandReceived) -> Done:
+    command = TABLE.commands.get(event.name)
+    if command is None:
+        raise BadCommand("There is no such command")
+    if not session.state & command.states:
+        if session.state is State.NOT_AUTHENTICATED or not command.states & State.NOT_AUTHENTICATED:
+            raise BadCommand(_WHEN[session.state])
+        raise BadCommand("You are logged in already")
+    parsed = command.parse(event.arguments)
+    event.arguments.end()
+    views = {}
+    if session.access is not None:
+        # Nothing that begins after a revocation has committed sees the right: look before, every time.
+        await session.site.gate.directory.refresh()
+        if session.closed:
+            return Done()
+        await session.access.identity()
+        for field, needs in command.opens.items():
+            views[field] = await session.access.open(getattr(parsed, field), needs)
+    done = await command.handler(session, parsed, **views)
+    if command.changes_access:
+        # Commit, publish, answer: whoever lost a right is cut off before this client hears OK.
+        await session.site.gate.directory.refresh()
+    return done or Done()

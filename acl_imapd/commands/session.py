@@ -1,0 +1,192 @@
+"""One client's conversation: who it is, what it has selected, what it has been told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from acl_imapd.access.gate import Access, Gate
+from acl_imapd.access.rights import Rights
+from acl_imapd.access.view import MailboxView
+from acl_imapd.auth.passwords import PasswordVerifier
+from acl_imapd.auth.throttle import Throttle
+from acl_imapd.commands.registry import State
+from acl_imapd.commands.render import flag_names, flags_text
+from acl_imapd.mailbox.selected import Selected
+from acl_imapd.proto.responses import untagged
+from acl_imapd.types import MailboxId, UserId
+
+
+class Channel(Protocol):
+    """The connection, as far as commands may know of it."""
+
+    peer: str
+
+    @property
+    def secure(self) -> bool: ...
+    @property
+    def loopback(self) -> bool: ...
+    def write(self, data: bytes) -> None: ...
+    def drain(self) -> Awaitable[None]: ...
+    def close(self) -> None: ...
+    def start_tls(self) -> None: ...
+    def read_line(self) -> Awaitable[bytes]: ...
+    def authenticated(self) -> None: ...
+    def sleep(self, seconds: float) -> Awaitable[None]: ...
+
+
+@dataclass(slots=True)
+class Site:
+    """What every session of a server needs."""
+
+    gate: Gate
+    passwords: PasswordVerifier
+    throttle: Throttle
+    read_user: Callable[[str], Awaitable[Any]]
+    plaintext_on_loopback: bool = True
+    has_tls: bool = True
+    max_connections_per_user: int = 100
+    connections: dict[UserId, int] | None = None
+
+
+class Session:
+    """The state machine of RFC 3501 §3, and the watcher of what it has selected."""
+
+    def __init__(self, site: Site, channel: Channel) -> None:
+        self.site = site
+        self.channel = channel
+        self.access: Access | None = None
+        self.view: MailboxView | None = None
+        self.selected: Selected | None = None
+        self.read_only = False
+        self.rights = Rights(0)
+        self.enabled: set[bytes] = set()
+        self.closed = False
+        self.idling = False
+        self.mailbox_id = MailboxId(0)
+        self.user_id = UserId(0)
+
+    @property
+    def state(self) -> State:
+        if self.access is None:
+            return State.NOT_AUTHENTICATED
+        return State.AUTHENTICATED if self.selected is None else State.SELECTED
+
+    @property
+    def user(self) -> Access:
+        """Who has logged in.  Only for commands of states in which somebody has."""
+        assert self.access is not None
+        return self.access
+
+    def write(self, data: bytes) -> None:
+        """Send *data*; nothing once the session is closed."""
+        if not self.closed:
+            self.channel.write(data)
+
+    def tell(self, data: bytes) -> None:
+        """Send an untagged response."""
+        self.write(untagged(data))
+
+    def bye(self, text: str) -> None:
+        """End the session, saying why."""
+        if not self.closed:
+            self.tell(b"BYE " + text.encode())
+            self.end()
+            self.channel.close()
+
+    def end(self) -> None:
+        """Give up everything; the connection is gone or going."""
+        if self.closed:
+            return
+        self.unselect()
+        self.closed = True
+        if self.access is not None and self.site.connections is not None:
+            left = self.site.connections.get(self.user_id, 1) - 1
+            if left > 0:
+                self.site.connections[self.user_id] = left
+            else:
+                self.site.connections.pop(self.user_id, None)
+
+    # -- the selected mailbox ---------------------------------------------------------------------------------
+
+    def select(self, view: MailboxView, selected: Selected, rights: Rights) -> None:
+        """Enter the selected state."""
+        self.view, self.selected, self.rights = view, selected, rights
+        self.mailbox_id = view.mailbox.id
+        self.read_only = selected.read_only
+        gate = self.site.gate
+        gate.directory.watch(self, view.mailbox)
+        gate.indexes.hub.listen(self.mailbox_id, self.mailbox_changed)
+
+    def unselect(self) -> None:
+        """Leave the selected state."""
+        if self.selected is None:
+            return
+        gate = self.site.gate
+        gate.directory.unwatch(self)
+        gate.indexes.hub.forget(self.mailbox_id, self.mailbox_changed)
+        gate.indexes.close(self.selected.index)
+        self.view = self.selected = None
+
+    def rights_changed(self) -> None:
+        """Somebody's rights changed: this session is cut off, told, or not concerned.  RFC 4314 §5.1.1 MAY: we
+        close, since clients go on asking after a NO."""
+        if self.view is None or self.selected is None:
+            return
+        directory = self.site.gate.directory
+        mailbox = directory.watched(self.mailbox_id)
+        if mailbox is None:
+            self.bye("The folder has been removed")
+            return
+        rights = directory.rights_now(mailbox, self.user_id)
+        if rights is None or not rights & Rights.r:
+            self.bye("You may no longer read this folder")
+            return
+        old_own_seen = self.selected.own_seen
+        self.view.mailbox = mailbox
+        self.selected.own_seen = self.view.own_seen
+        if rights != self.rights or old_own_seen != self.selected.own_seen:
+            was_writable = self.view.changes_mailbox(self.rights)
+            self.rights = rights
+            self.tell_permanent_flags()
+            writable = self.view.changes_mailbox(rights)
+            if writable != was_writable and not self.read_only:
+                self.tell(b"OK [READ-WRITE] You may change it" if writable else b"OK [READ-ONLY] You may only read it")
+
+    def tell_permanent_flags(self) -> None:
+        """``* OK [PERMANENTFLAGS (…)]``, just what STORE will let this user change."""
+        assert self.view is not None
+        assert self.selected is not None
+        flags = [] if self.read_only else self.view.permanent_flags(self.rights)
+        if flags and self.rights & Rights.w:
+            flags += [name.encode() for name in self.selected.index.keywords.values()]
+            flags.append(b"\\*")
+        self.tell(b"OK [PERMANENTFLAGS (%b)] Kept" % b" ".join(flags))
+
+    def mailbox_changed(self) -> None:
+        """The index has news: an idling client hears at once, another with its next command."""
+        if self.idling:
+            self.sync(expunge_ok=True)
+
+    def sync(self, *, expunge_ok: bool, uid: bool = False) -> None:
+        """Tell what the client does not know yet.  RFC 3501 §5.2, §7.4.1."""
+        selected = self.selected
+        if selected is None or self.closed or not selected.owes():
+            return
+        updates = selected.updates(expunge_ok=expunge_ok)
+        lines: list[bytes] = [b"* %d EXPUNGE\r\n" % seq for seq in updates.expunged]
+        if updates.exists is not None:
+            lines.append(b"* %d EXISTS\r\n" % updates.exists)
+        if updates.recent is not None:
+            lines.append(b"* %d RECENT\r\n" % updates.recent)
+        if updates.keywords:
+            lines.append(b"* FLAGS (%b)\r\n" % b" ".join(flag_names(selected.index.keywords)))
+        keywords = selected.index.keywords
+        template = b"* %d FETCH (UID %d FLAGS %b)\r\n" if uid else b"* %d FETCH (FLAGS %b)\r\n"
+        for low, high in updates.changed.ranges:
+            for place, bits in enumerate(selected.flags(low - 1, high), low):
+                text = flags_text(bits, keywords)
+                lines.append(template % ((place, selected.known[place - 1], text) if uid else (place, text)))
+        if lines:
+            self.write(b"".join(lines))
