@@ -1,0 +1,1 @@
+"""Who somebody is: SASL, passwords, and patience with those who guess."""

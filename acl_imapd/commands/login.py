@@ -1,0 +1,220 @@
+"""What may be said in any state, and how one gets in.  RFC 3501 §6.1, §6.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acl_imapd import __version__
+from acl_imapd.auth.sasl import decode_base64, decode_plain, decode_text
+from acl_imapd.commands.registry import ANY_STATE, LOGGED_IN, TABLE, Done, State, capability, command
+from acl_imapd.commands.session import Session
+from acl_imapd.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    BadCommand,
+    Cannot,
+    ImapError,
+    Limit,
+    PrivacyRequired,
+)
+from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.responses import mailbox_name, string
+
+capability(b"LITERAL+", "RFC 7888")
+capability(b"SASL-IR", "RFC 4959")
+capability(b"AUTH=PLAIN", "RFC 4616")
+capability(b"AUTH=LOGIN", "draft-murchison-sasl-login")
+
+
+def capabilities(session: Session) -> bytes:
+    """What CAPABILITY tells in this state.  RFC 3501 §6.1.1."""
+    names = [b"IMAP4rev1"]
+    if session.state is State.NOT_AUTHENTICATED:
+        names += [b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE"]
+        if session.site.has_tls and not session.channel.secure:
+            names.append(b"STARTTLS")
+        if _plaintext_ok(session):
+            names += [b"AUTH=PLAIN", b"AUTH=LOGIN"]
+        else:
+            names.append(b"LOGINDISABLED")
+        return b" ".join(names)
+    hidden = (b"AUTH=PLAIN", b"AUTH=LOGIN", b"SASL-IR", b"STARTTLS", b"IMAP4rev1")
+    return b" ".join(names + [name for name, _ in TABLE.all_capabilities() if name not in hidden])
+
+
+def _plaintext_ok(session: Session) -> bool:
+    return session.channel.secure or (session.channel.loopback and session.site.plaintext_on_loopback)
+
+
+@command(b"CAPABILITY", states=ANY_STATE, capability=(b"IMAP4rev1",), rfc="RFC 3501 §6.1.1")
+async def capability_(session: Session, _cmd: object) -> None:
+    """Tells what the server can do."""
+    session.tell(b"CAPABILITY " + capabilities(session))
+
+
+@command(b"NOOP", states=ANY_STATE, rfc="RFC 3501 §6.1.2")
+async def noop(session: Session, _cmd: object) -> None:
+    """Does nothing, but hears the news."""
+
+
+@command(b"LOGOUT", states=ANY_STATE, rfc="RFC 3501 §6.1.3")
+async def logout(session: Session, _cmd: object) -> None:
+    """Ends the session."""
+    session.tell(b"BYE Goodbye")
+    session.unselect()
+    session.channel.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    parameters: tuple[bytes, ...]
+
+
+def parse_id(arguments: Arguments) -> Id:
+    """``SP (NIL / "(" string SP nstring … ")")``.  RFC 2971 §4."""
+    arguments.sp()
+    if arguments.peek() != b"(":
+        arguments.nstring()
+        return Id(())
+    arguments.open_paren()
+    found: list[bytes] = []
+    while not arguments.try_close():
+        if found:
+            arguments.sp()
+        found.append(arguments.nstring() or b"")
+        if len(found) > 60:
+            raise BadCommand("ID takes at most 30 fields")
+    return Id(tuple(found))
+
+
+@command(b"ID", args=parse_id, states=ANY_STATE, capability=(b"ID",), rfc="RFC 2971")
+async def id_(session: Session, _cmd: Id) -> None:
+    """Client and server tell what they are."""
+    session.tell(b'ID ("name" "acl-imapd" "version" %b)' % string(__version__.encode()))
+
+
+@command(b"STARTTLS", states=State.NOT_AUTHENTICATED, capability=(b"STARTTLS",), rfc="RFC 3501 §6.2.1")
+async def starttls(session: Session, _cmd: object) -> Done:
+    """Begins TLS on this connection."""
+    if not session.site.has_tls:
+        raise Cannot("This server has no certificate")
+    if session.channel.secure:
+        raise BadCommand("TLS is on already")
+    session.channel.start_tls()
+    return Done("Begin TLS now")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: bytes
+    password: bytes
+
+
+def parse_login(arguments: Arguments) -> Login:
+    """``SP userid SP password``."""
+    arguments.sp()
+    user = arguments.astring()
+    arguments.sp()
+    return Login(user, arguments.astring())
+
+
+@command(b"LOGIN", args=parse_login, states=State.NOT_AUTHENTICATED, rfc="RFC 3501 §6.2.3")
+async def login(session: Session, cmd: Login) -> Done:
+    """Logs in with a user name and a password."""
+    _refuse_in_clear(session)
+    return await _log_in(session, decode_text(cmd.user), decode_text(cmd.password))
+
+
+def _refuse_in_clear(session: Session) -> None:
+    if not _plaintext_ok(session):
+        raise PrivacyRequired("Start TLS first: a password is not taken in clear")
+
+
+async def _log_in(session: Session, user_name: str, password: str) -> Done:
+    site, channel = session.site, session.channel
+    user = await site.read_user(user_name)
+    right = await site.passwords.verify(user_name, password, user.password_hash if user is not None else None)
+    if not right or user is None:
+        site.throttle.failed(channel.peer, user_name)
+        await channel.sleep(site.throttle.delay_s(channel.peer, user_name))
+        raise AuthenticationFailed("The user name or the password is wrong")
+    site.throttle.succeeded(channel.peer, user_name)
+    access = site.gate.access(user.id, user.name, channel.peer)
+    await site.gate.directory.refresh()
+    try:
+        await access.identity()
+    except AuthorizationFailed:
+        raise AuthenticationFailed("This account is disabled") from None
+    if session.closed:
+        return Done()
+    if site.connections is not None:
+        if site.connections.get(user.id, 0) >= site.max_connections_per_user:
+            raise Limit("Too many connections of this user")
+        site.connections[user.id] = site.connections.get(user.id, 0) + 1
+    session.access, session.user_id = access, user.id
+    channel.authenticated()
+    return Done("Logged in", b"CAPABILITY " + capabilities(session))
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    mechanism: bytes
+    initial: bytes | None
+
+
+def parse_authenticate(arguments: Arguments) -> Authenticate:
+    """``SP auth-type [SP (base64 / "=")]``.  RFC 3501 §6.2.2, RFC 4959 §3."""
+    arguments.sp()
+    mechanism = arguments.atom().upper()
+    return Authenticate(mechanism, arguments.rest() if arguments.try_sp() else None)
+
+
+@command(b"AUTHENTICATE", args=parse_authenticate, states=State.NOT_AUTHENTICATED, rfc="RFC 3501 §6.2.2")
+async def authenticate(session: Session, cmd: Authenticate) -> Done:
+    """Logs in by SASL PLAIN or LOGIN."""
+    if cmd.mechanism not in (b"PLAIN", b"LOGIN"):
+        raise ImapError("The mechanisms here are PLAIN and LOGIN")
+    _refuse_in_clear(session)
+    if cmd.mechanism == b"PLAIN":
+        line = cmd.initial if cmd.initial is not None else await _ask(session, b"")
+        authzid, user_name, password = decode_plain(decode_base64(line))
+        if authzid not in ("", user_name):
+            raise AuthorizationFailed("You cannot act for somebody else")
+    else:
+        line = cmd.initial if cmd.initial is not None else await _ask(session, b"VXNlcm5hbWU6")
+        user_name = decode_text(decode_base64(line))
+        password = decode_text(decode_base64(await _ask(session, b"UGFzc3dvcmQ6")))
+    return await _log_in(session, user_name, password)
+
+
+async def _ask(session: Session, challenge: bytes) -> bytes:
+    session.write(b"+ " + challenge + b"\r\n")
+    return await session.channel.read_line()
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    names: tuple[bytes, ...]
+
+
+def parse_enable(arguments: Arguments) -> Enable:
+    """``1*(SP capability)``.  RFC 5161 §4."""
+    names: list[bytes] = []
+    while not names or not arguments.at_end():
+        arguments.sp()
+        names.append(arguments.atom().upper())
+    return Enable(tuple(names))
+
+
+@command(b"ENABLE", args=parse_enable, states=LOGGED_IN, capability=(b"ENABLE",), rfc="RFC 5161")
+async def enable(session: Session, _cmd: Enable) -> None:
+    """Switches extensions on; what is unknown is passed over (§3.1)."""
+    session.tell(b"ENABLED")
+
+
+@command(b"NAMESPACE", states=LOGGED_IN, capability=(b"NAMESPACE",), rfc="RFC 2342")
+async def namespace(session: Session, _cmd: object) -> None:
+    """Tells the prefixes of personal, other users' and shared folders."""
+    names = session.site.gate.namespaces
+    others, shared = mailbox_name(names.other_users), mailbox_name(names.shared)
+    session.tell(b'NAMESPACE (("" "/")) ((%b "/")) ((%b "/"))' % (others, shared))
