@@ -68,6 +68,8 @@ async def _run(session: Session, event: CommandReceived) -> Done:
         if session.closed:
             return Done()
         await session.access.identity()
+        if command.deselects:
+            await select.leave(session)
         for field, needs in command.opens.items():
             views[field] = await session.access.open(getattr(parsed, field), needs)
     done = await command.handler(session, parsed, **views)

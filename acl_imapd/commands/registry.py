@@ -60,6 +60,7 @@ class Command:
     capability: tuple[bytes, ...]
     expunge_ok: bool
     changes_access: bool
+    deselects: bool
     rfc: str
     summary: str
 
@@ -92,13 +93,15 @@ def command(
     capability: tuple[bytes, ...] = (),
     expunge_ok: bool = True,
     changes_access: bool = False,
+    deselects: bool = False,
     rfc: str,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the command *name*.
 
     *opens*: which fields of what *args* returns name mailboxes, and what is needed on them; the handler gets a view
     for each, by that name.  *expunge_ok*: EXPUNGE may be told before the tagged answer (RFC 3501 §7.4.1).
-    *changes_access*: after it everybody's rights are looked at again before the answer goes out.
+    *changes_access*: after it everybody's rights are looked at again before the answer goes out.  *deselects*: what was selected is
+    closed even when the command then fails (RFC 3501 §6.3.1).
     """
     needs = {
         key: value if isinstance(value, Needs) else Needs(value) for key, value in (opens or {}).items()
@@ -117,7 +120,7 @@ def command(
                 raise ValueError(f"{name!r} opens what its arguments lack: {set(needs) - known}")
         summary = (inspect.getdoc(handler) or "").partition("\n")[0]
         TABLE.commands[name] = Command(
-            name, args, handler, states, needs, capability, expunge_ok, changes_access, rfc, summary
+            name, args, handler, states, needs, capability, expunge_ok, changes_access, deselects, rfc, summary
         )
         return handler
 

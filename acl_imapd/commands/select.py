@@ -25,20 +25,21 @@ def parse_name(arguments: Arguments) -> Name:
     return Name(arguments.mailbox())
 
 
-@command(b"SELECT", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, rfc="RFC 3501 §6.3.1")
+@command(b"SELECT", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
+         rfc="RFC 3501 §6.3.1")  # fmt: skip
 async def select(session: Session, _cmd: Name, mailbox: MailboxView) -> Done:
     """Opens a mailbox."""
     return await _select(session, mailbox, read_only=False)
 
 
-@command(b"EXAMINE", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, rfc="RFC 3501 §6.3.2")
+@command(b"EXAMINE", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
+         rfc="RFC 3501 §6.3.2")  # fmt: skip
 async def examine(session: Session, _cmd: Name, mailbox: MailboxView) -> Done:
     """Opens a mailbox to look, and changes nothing."""
     return await _select(session, mailbox, read_only=True)
 
 
 async def _select(session: Session, view: MailboxView, *, read_only: bool) -> Done:
-    await leave(session)
     index = await view.index()
     rights = await view.rights()
     writable = not read_only and view.changes_mailbox(rights)

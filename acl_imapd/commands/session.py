@@ -164,6 +164,12 @@ class Session:
             flags.append(b"\\*")
         self.tell(b"OK [PERMANENTFLAGS (%b)] Kept" % b" ".join(flags))
 
+    def tell_flags(self) -> None:
+        """``* FLAGS (…)``, and what of them is kept: a keyword is new."""
+        assert self.selected is not None
+        self.tell(b"FLAGS (%b)" % b" ".join(flag_names(self.selected.index.keywords)))
+        self.tell_permanent_flags()
+
     def mailbox_changed(self) -> None:
         """The index has news: an idling client hears at once, another with its next command."""
         if self.idling:
@@ -181,7 +187,7 @@ class Session:
         if updates.recent is not None:
             lines.append(b"* %d RECENT\r\n" % updates.recent)
         if updates.keywords:
-            lines.append(b"* FLAGS (%b)\r\n" % b" ".join(flag_names(selected.index.keywords)))
+            self.tell_flags()
         keywords = selected.index.keywords
         template = b"* %d FETCH (UID %d FLAGS %b)\r\n" if uid else b"* %d FETCH (FLAGS %b)\r\n"
         for low, high in updates.changed.ranges:

@@ -1,0 +1,236 @@
+"""FETCH.  RFC 3501 §6.4.5, §7.4.2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from acl_imapd.access.rights import SEEN, Rights
+from acl_imapd.access.view import BodyData, MailboxView
+from acl_imapd.commands.numbers import sequence_numbers
+from acl_imapd.commands.registry import State, command
+from acl_imapd.commands.render import flags_text
+from acl_imapd.commands.select import opened
+from acl_imapd.commands.session import Session
+from acl_imapd.errors import ExpungeIssued
+from acl_imapd.mail.mime import Part, header_end, scan, section
+from acl_imapd.mailbox.selected import Selected
+from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.fetch_items import Item, Section, parse_fetch
+from acl_imapd.proto.responses import date_time
+from acl_imapd.proto.sequence import SequenceSet
+from acl_imapd.ranges import RangeSet
+from acl_imapd.types import BodyId
+
+LINES_PER_CHUNK = 1000
+BODIES_PER_CHUNK = 200
+CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    numbers: SequenceSet
+    items: tuple[Item | Section, ...]
+    uid: bool
+
+
+def parse_fetch_command(arguments: Arguments, *, uid: bool) -> Fetch:
+    """``SP sequence-set SP …``; UID FETCH tells the UID whether asked or not (RFC 3501 §6.4.8)."""
+    arguments.sp()
+    numbers = arguments.sequence_set()
+    arguments.sp()
+    items = parse_fetch(arguments)
+    if uid and Item(b"UID") not in items:
+        items = (Item(b"UID"), *items)
+    return Fetch(numbers, items, uid)
+
+
+@command(b"FETCH", args=partial(parse_fetch_command, uid=False), states=State.SELECTED, expunge_ok=False,
+         rfc="RFC 3501 §6.4.5")  # fmt: skip
+async def fetch(session: Session, cmd: Fetch) -> None:
+    """Tells of messages what is asked, by sequence number."""
+    await _fetch(session, cmd)
+
+
+@command(b"UID FETCH", args=partial(parse_fetch_command, uid=True), states=State.SELECTED, rfc="RFC 3501 §6.4.8")
+async def uid_fetch(session: Session, cmd: Fetch) -> None:
+    """Tells of messages what is asked, by UID."""
+    await _fetch(session, cmd)
+
+
+_COLUMNS = {
+    b"ENVELOPE": "envelope",
+    b"BODY": "structure",
+    b"BODYSTRUCTURE": "structure_ext",
+    b"RFC822.HEADER": "header",
+    b"RFC822": "message",
+    b"RFC822.TEXT": "message",
+}
+
+
+def _column(item: Item | Section) -> str | None:
+    """What of the body the item is made from; None if the index has it."""
+    if isinstance(item, Item):
+        return _COLUMNS.get(item.name)
+    if not item.part and item.what.startswith(b"HEADER"):
+        return "header"
+    return "message"
+
+
+def _marks_seen(item: Item | Section) -> bool:
+    r"""RFC 3501 §6.4.5: BODY[…], RFC822 and RFC822.TEXT set \Seen; RFC822.HEADER does not."""
+    if isinstance(item, Section):
+        return not item.peek
+    return item.name in (b"RFC822", b"RFC822.TEXT")
+
+
+async def _fetch(session: Session, cmd: Fetch) -> None:
+    view, selected = opened(session)
+    seqs = sequence_numbers(selected, cmd.numbers, uid=cmd.uid)
+    items = cmd.items
+    if not session.read_only and any(map(_marks_seen, items)):
+        unseen = _unseen(selected, seqs)
+        if unseen and await view.mark_seen(unseen) and Item(b"FLAGS") not in items:
+            items = (*items, Item(b"FLAGS"))
+    columns = frozenset(column for column in map(_column, items) if column is not None)
+    gone = False
+    for start, stop in _chunks(selected, seqs, bool(columns), "message" in columns):
+        await view.check(Rights.r)
+        if session.closed:
+            return
+        gone |= await _send(session, view, selected, items, columns, start, stop)
+        await session.channel.drain()
+        await session.site.gate.directory.refresh()
+        if session.closed or session.selected is not selected:
+            return
+    if gone:
+        raise ExpungeIssued("Some of these messages have been removed meanwhile")
+
+
+def _unseen(selected: Selected, seqs: RangeSet) -> RangeSet:
+    uids = []
+    for low, high in seqs.ranges:
+        flags = selected.flags(low - 1, high)
+        uids += [uid for uid, bits in zip(selected.known[low - 1 : high], flags, strict=True) if not bits & SEEN]
+    return RangeSet.from_numbers(uids)
+
+
+def _chunks(selected: Selected, seqs: RangeSet, bodies: bool, whole: bool) -> Iterator[tuple[int, int]]:
+    """Positions (start, stop), so many that an answer in the making stays small."""
+    most = BODIES_PER_CHUNK if bodies else LINES_PER_CHUNK
+    for low, high in seqs.ranges:
+        start = low - 1
+        while start < high:
+            stop = min(start + most, high)
+            if whole:
+                size = 0
+                for count, place in enumerate(selected.places(start, stop), 1):
+                    size += selected.index.sizes[place] if place >= 0 else 0
+                    if size >= CHUNK_BYTES:
+                        stop = start + count
+                        break
+            yield start, stop
+            start = stop
+
+
+async def _send(
+    session: Session,
+    view: MailboxView,
+    selected: Selected,
+    items: tuple[Item | Section, ...],
+    columns: frozenset[str],
+    start: int,
+    stop: int,
+) -> bool:
+    """Send the FETCH responses of those positions; True where a message is gone."""
+    index = selected.index
+    uids = selected.uids(start, stop).tolist()
+    places = selected.places(start, stop)
+    bodies: dict[BodyId, BodyData] = {}
+    ids = {place: BodyId(index.bodies[place]) for place in places if place >= 0} if columns else {}
+    details = {place: (index.dates[place], index.zones[place], index.sizes[place]) for place in places if place >= 0}
+    if columns:
+        bodies = await view.read_bodies(sorted(set(ids.values())), columns)
+    # What the index tells is read after the last wait, so that it is of one moment.
+    flags = selected.flags(start, stop)
+    keywords = index.keywords
+    names = [item.name if isinstance(item, Item) else item.label for item in items]
+    if not columns and names == [b"UID", b"FLAGS"]:  # what most clients ask of thousands
+        lines = [
+            b"* %d FETCH (UID %d FLAGS %b)\r\n" % (seq, uid, flags_text(bits, keywords))
+            for seq, (uid, bits) in enumerate(zip(uids, flags, strict=True), start + 1)
+            if bits >= 0
+        ]
+        session.write(b"".join(lines))
+        return -1 in flags
+    renders: list[Callable[[_Message], bytes]] = [_renderer(item) for item in items]
+    out: list[bytes] = []
+    gone = False
+    for seq, uid, bits, place in zip(range(start + 1, stop + 1), uids, flags, places, strict=True):
+        data = bodies.get(ids[place]) if columns and place >= 0 else None
+        if place < 0 or bits < 0 or (columns and data is None):
+            gone = True
+            continue
+        date, zone, size = details[place]
+        message = _Message(uid, flags_text(bits, keywords), date, zone, size, data)
+        parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
+        out.append(b"* %d FETCH (%b)\r\n" % (seq, parts))
+    session.write(b"".join(out))
+    return gone
+
+
+class _Message:
+    """What the items of one message are made from."""
+
+    __slots__ = ("_part", "data", "date", "flags", "size", "uid", "zone")
+
+    def __init__(self, uid: int, flags: bytes, date: int, zone: int, size: int, data: BodyData | None) -> None:
+        self.uid, self.flags, self.date, self.zone, self.size = uid, flags, date, zone, size
+        self.data = data if data is not None else BodyData()
+        self._part: Part | None = None
+
+    def section(self, item: Section) -> bytes | None:
+        """The bytes of the section, cut where a partial fetch asks."""
+        if _column(item) == "header":
+            message, part = self.data.header, Part(0, header_end(self.data.header), len(self.data.header))
+        else:
+            if self._part is None:
+                whole = not item.part and item.what in (b"", b"TEXT")
+                message = self.data.message
+                if whole:
+                    part = Part(0, header_end(message) if item.what else 0, len(message))
+                else:
+                    part = self._part = scan(message)
+            message = self.data.message
+            if self._part is not None:
+                part = self._part
+        found = section(message, part, item.part, item.what, item.fields)
+        if found is None or item.partial is None:
+            return found
+        first, count = item.partial
+        return found[first : first + count]
+
+
+def _nstring(data: bytes | None) -> bytes:
+    return b"NIL" if data is None else b"{%d}\r\n%b" % (len(data), data)
+
+
+_RENDERERS: dict[bytes, Callable[[_Message], bytes]] = {
+    b"FLAGS": lambda message: message.flags,
+    b"UID": lambda message: b"%d" % message.uid,
+    b"INTERNALDATE": lambda message: date_time(message.date, message.zone),
+    b"RFC822.SIZE": lambda message: b"%d" % message.size,
+    b"ENVELOPE": lambda message: message.data.envelope,
+    b"BODY": lambda message: message.data.structure,
+    b"BODYSTRUCTURE": lambda message: message.data.structure_ext,
+    b"RFC822.HEADER": lambda message: _nstring(message.data.header),
+    b"RFC822": lambda message: _nstring(message.data.message),
+    b"RFC822.TEXT": lambda message: _nstring(message.data.message[header_end(message.data.message) :]),
+}
+
+
+def _renderer(item: Item | Section) -> Callable[[_Message], bytes]:
+    if isinstance(item, Item):
+        return _RENDERERS[item.name]
+    return lambda message: _nstring(message.section(item))
