@@ -32,6 +32,7 @@ _WHEN = {
 
 async def dispatch(session: Session, event: CommandReceived) -> None:
     """Carry out one command and answer it.  Never raises: what fails is answered NO or BAD."""
+    session.tag = event.tag
     try:
         done = await _run(session, event)
         status, text, code = b"OK", done.text, done.code

@@ -63,6 +63,7 @@ class Session:
         self.rights = Rights(0)
         self.enabled: set[bytes] = set()
         self.closed = False
+        self.tag = b"*"
         self.idling = False
         self.mailbox_id = MailboxId(0)
         self.user_id = UserId(0)

@@ -334,10 +334,14 @@ class Engine:
             largest = limits.prelogin_literal_bytes
         else:
             largest = limits.max_append_bytes if with_message else limits.max_literal_bytes
-        if with_message and (size > largest or frame.message_bytes > limits.max_multiappend_bytes):
-            frame.refuse(TooBig(f"The message is too large, at most {largest} bytes are allowed"))
-        elif size > largest:
-            frame.refuse(BadCommand(f"The literal is too large, at most {largest} bytes are allowed", code=b"TOOBIG"))
+        if size > largest:
+            text = f"is too large, at most {largest} bytes are allowed"
+            too_big = (
+                TooBig(f"The message {text}") if with_message else BadCommand(f"The literal {text}", code=b"TOOBIG")
+            )
+            frame.refuse(too_big)
+        elif frame.message_bytes > limits.max_multiappend_bytes:
+            frame.refuse(TooBig("The messages of this command are too large together"))
         elif frame.command_bytes > limits.max_command_bytes:
             frame.refuse(BadCommand("The command is too long", code=b"TOOBIG"))
 

@@ -1,4 +1,4 @@
-"""What FETCH can be asked for.  RFC 3501 §6.4.5, §9 (fetch-att)."""
+"""What a FETCH asks for.  RFC 3501 §6.4.5 and the ABNF of fetch-att and section in §9."""
 
 from __future__ import annotations
 
@@ -6,101 +6,172 @@ import re
 from dataclasses import dataclass
 
 from acl_imapd.proto.arguments import Arguments, ParseError
+from acl_imapd.proto.responses import astring
+from acl_imapd.proto.syntax import show
 
 MAX_ITEMS = 200
-MAX_FIELDS = 200
+MAX_FIELDS = 1000
+MAX_PART_NUMBERS = 100
+
+_WORD = re.compile(rb"[A-Za-z0-9.]+")
+_SECTION_WORD = re.compile(rb"[A-Za-z.]+")
+_FIELD = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2: printable US-ASCII save ":"
+
+_ITEMS = frozenset(
+    {
+        b"BODY",
+        b"BODYSTRUCTURE",
+        b"ENVELOPE",
+        b"FLAGS",
+        b"INTERNALDATE",
+        b"RFC822",
+        b"RFC822.HEADER",
+        b"RFC822.SIZE",
+        b"RFC822.TEXT",
+        b"UID",
+    }
+)
+_WITH_FIELDS = frozenset({b"HEADER.FIELDS", b"HEADER.FIELDS.NOT"})
+_SECTIONS = frozenset({b"HEADER", b"TEXT", b"MIME"}) | _WITH_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A data item by its name alone: FLAGS, UID, ENVELOPE, RFC822.SIZE …"""
+    """A fetch-att without a section; *name* in capitals."""
 
     name: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``BODY[section]<partial>``; *label* is how the answer names it."""
+    """``BODY[...]``: a part of the message.
+
+    *label* is what the response repeats, ``<origin>`` included and without PEEK; *what* is ``b""`` for
+    the whole part, else a section-text; *fields* as the client wrote them; *partial* is (origin, length).
+    """
 
     label: bytes
-    part: tuple[int, ...]
-    what: bytes
-    fields: tuple[bytes, ...]
-    partial: tuple[int, int] | None
-    peek: bool
+    part: tuple[int, ...] = ()
+    what: bytes = b""
+    fields: tuple[bytes, ...] = ()
+    partial: tuple[int, int] | None = None
+    peek: bool = False
 
 
-_NAMES = frozenset(
-    {
-        b"FLAGS", b"UID", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODY", b"BODYSTRUCTURE",
-        b"RFC822", b"RFC822.HEADER", b"RFC822.TEXT",
-    }
-)  # fmt: skip
 _FAST = (Item(b"FLAGS"), Item(b"INTERNALDATE"), Item(b"RFC822.SIZE"))
-_ALL = (*_FAST, Item(b"ENVELOPE"))
-_MACROS = {b"FAST": _FAST, b"ALL": _ALL, b"FULL": (*_ALL, Item(b"BODY"))}
-_WORD = re.compile(rb"[A-Za-z0-9.]+")
-_SECTION = re.compile(
-    rb"((?:[1-9][0-9]{0,3})(?:\.[1-9][0-9]{0,3}){0,49})?(?:(?(1)\.)(HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME))?",
-    re.IGNORECASE,
-)
-_PARTIAL = re.compile(rb"<([0-9]{1,10})\.([1-9][0-9]{0,9})>")
+_MACROS: dict[bytes, tuple[Item, ...]] = {
+    b"FAST": _FAST,
+    b"ALL": (*_FAST, Item(b"ENVELOPE")),
+    b"FULL": (*_FAST, Item(b"ENVELOPE"), Item(b"BODY")),
+}
 
 
 def parse_fetch(arguments: Arguments) -> tuple[Item | Section, ...]:
-    """``"ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")"``."""
-    if arguments.peek() == b"(":
-        items = arguments.parenthesised(_item)
-        if not items or len(items) > MAX_ITEMS:
-            raise ParseError(f"FETCH takes from one to {MAX_ITEMS} items")
-        return tuple(dict.fromkeys(items))
+    """The items at the cursor, each once, at most 200.  Raises ParseError.
+
+    Reads neither the message numbers before them nor modifiers behind them, and does not call ``end()``.
+
+    "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")"
+    """
+    arguments.try_sp()
     macro = arguments.try_keyword(*_MACROS)
-    return _MACROS[macro] if macro else (_item(arguments),)
+    if macro is not None:
+        return _MACROS[macro]
+    if arguments.peek() != b"(":
+        return (_item(arguments),)
+    count = 0
+
+    def counted(arguments: Arguments) -> Item | Section:
+        nonlocal count
+        count += 1
+        if count > MAX_ITEMS:
+            raise ParseError(f"At most {MAX_ITEMS} items may be fetched in one command")
+        return _item(arguments)
+
+    items = tuple(dict.fromkeys(arguments.parenthesised(counted)))
+    if not items:
+        raise ParseError("The list of items to fetch is empty")
+    return items
 
 
 def _item(arguments: Arguments) -> Item | Section:
-    word = arguments.take(_WORD)
-    name = word[0].upper() if word else b""
-    if name in (b"BODY", b"BODY.PEEK") and arguments.peek() == b"[":
+    match = arguments.take(_WORD)
+    if match is None:
+        raise ParseError("Expected an item to fetch, like FLAGS or BODY.PEEK[HEADER]")
+    name = match[0].upper()
+    arguments.after(show(name))
+    if name in (b"BODY", b"BODY.PEEK") and arguments.try_char(b"["):
         return _section(arguments, peek=name == b"BODY.PEEK")
-    if name not in _NAMES:
-        raise ParseError(f"There is no data item {name.decode('latin-1') or 'here'}")
+    if name not in _ITEMS:
+        raise ParseError(f"{show(name)} cannot be fetched here")
     return Item(name)
 
 
 def _section(arguments: Arguments, *, peek: bool) -> Section:
-    arguments.try_char(b"[")
-    found = arguments.take(_SECTION)
-    assert found is not None  # it may be empty
-    part = tuple(int(number) for number in found[1].split(b".")) if found[1] else ()
-    what = (found[2] or b"").upper()
-    if what == b"MIME" and not part:
-        raise ParseError("MIME wants the number of a part before it")
-    fields: tuple[bytes, ...] = ()
-    spec = b".".join(text for text in (found[1] or b"", what) if text)
-    if what.startswith(b"HEADER.FIELDS"):
-        arguments.sp()
-        fields = tuple(arguments.parenthesised(Arguments.astring))
-        if not fields or len(fields) > MAX_FIELDS:
-            raise ParseError(f"HEADER.FIELDS takes from one to {MAX_FIELDS} names")
-        spec += b" (" + b" ".join(_field_name(name) for name in fields) + b")"
+    """The section whose ``[`` has been read.
+
+    section = "[" [section-msgtext / (section-part ["." section-text])] "]" ["<" number "." nz-number ">"]
+    """
+    part, more = _part(arguments)
+    what, fields, spec = b"", (), b".".join(b"%d" % number for number in part)
+    if more:
+        what = _section_text(arguments, part)
+        spec = spec + b"." + what if spec else what
+        if what in _WITH_FIELDS:
+            fields = _fields(arguments)
+            spec += b" (%b)" % b" ".join(astring(name) for name in fields)
     if not arguments.try_char(b"]"):
-        raise ParseError("That is no section: ], a part number, HEADER, HEADER.FIELDS, TEXT or MIME was expected")
-    label = b"BODY[" + spec + b"]"
-    partial = None
-    if arguments.peek() == b"<":
-        limits = arguments.take(_PARTIAL)
-        if limits is None:
-            raise ParseError("A partial fetch is written <first octet.number of octets>")
-        partial = (int(limits[1]), int(limits[2]))
-        label += b"<%d>" % partial[0]
+        raise ParseError('Expected "]" at the end of a section')
+    arguments.after("the section")
+    partial = _partial(arguments)
+    label = b"BODY[%b]" % spec + (b"<%d>" % partial[0] if partial else b"")
     return Section(label, part, what, fields, partial, peek)
 
 
-_PLAIN_NAME = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+\Z")
+def _part(arguments: Arguments) -> tuple[tuple[int, ...], bool]:
+    """section-part = nz-number *("." nz-number), and whether a section text must follow."""
+    numbers: list[int] = []
+    while arguments.peek().isdigit():
+        if len(numbers) >= MAX_PART_NUMBERS:
+            raise ParseError("The part number is nested too deeply")
+        numbers.append(arguments.nz_number())
+        if not arguments.try_char(b"."):
+            return tuple(numbers), False
+    return tuple(numbers), bool(numbers) or arguments.peek() != b"]"
 
 
-def _field_name(name: bytes) -> bytes:
-    if _PLAIN_NAME.match(name):
-        return name
-    return b'"' + re.sub(rb'(["\\])', rb"\\\1", re.sub(rb"[\r\n\0\x80-\xff]", b"?", name)) + b'"'
+def _section_text(arguments: Arguments, part: tuple[int, ...]) -> bytes:
+    match = arguments.take(_SECTION_WORD)
+    what = match[0].upper() if match else b""
+    # RFC 3501 §6.4.5: the MIME part specifier must be prefixed by part numbers.
+    if what not in _SECTIONS or (what == b"MIME" and not part):
+        raise ParseError("A section is a part number, HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or n.MIME")
+    arguments.after(show(what))
+    return what
+
+
+def _fields(arguments: Arguments) -> tuple[bytes, ...]:
+    """header-list = "(" header-fld-name *(SP header-fld-name) ")", after its space."""
+    arguments.sp()
+    names = tuple(arguments.parenthesised(_field_name))
+    if not names or len(names) > MAX_FIELDS:
+        raise ParseError(f"Name from 1 to {MAX_FIELDS} header fields")
+    return names
+
+
+def _field_name(arguments: Arguments) -> bytes:
+    name = arguments.astring()
+    if not _FIELD.fullmatch(name):
+        raise ParseError(f'"{show(name)}" is not the name of a header field')
+    return name
+
+
+def _partial(arguments: Arguments) -> tuple[int, int] | None:
+    if not arguments.try_char(b"<"):
+        return None
+    origin = arguments.number()
+    dot = arguments.try_char(b".")
+    length = arguments.nz_number() if dot else 0
+    if not dot or not arguments.try_char(b">"):
+        raise ParseError("A partial fetch is written <first octet.number of octets>")
+    return origin, length

@@ -1,26 +1,34 @@
-"""What SEARCH can be asked for.  RFC 3501 §6.4.4, RFC 4731 (RETURN)."""
+"""What a SEARCH asks for, as a tree of values.  RFC 3501 §6.4.4, RFC 4731 for RETURN."""
 
 from __future__ import annotations
 
-import datetime
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 
 from acl_imapd.errors import BadCharset
 from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.sequence import SequenceSet
+from acl_imapd.proto.syntax import show
 
 MAX_DEPTH = 50
 MAX_KEYS = 2000
 
+_RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT")
+_CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
+_SET_START = re.compile(rb"(?=[0-9*])")
+
 
 @dataclass(frozen=True, slots=True)
 class All:
-    pass
+    """Every message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A system flag or keyword, set or, not *wanted*, unset."""
+    """Messages with (or without) a system flag, ``b"\\\\Seen"``, or a keyword as the client spells it."""
 
     name: bytes
     wanted: bool
@@ -28,111 +36,119 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class New:
-    pass
+    """Recent and not seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    pass
+    """Not recent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    pass
+    """Recent in this session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seq:
-    numbers: SequenceSet
+    """Message sequence numbers."""
+
+    set: SequenceSet
 
 
 @dataclass(frozen=True, slots=True)
 class UidSet:
-    numbers: SequenceSet
+    """Unique identifiers."""
+
+    set: SequenceSet
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
+    """A header field that contains *value*; with ``""`` one that is there at all."""
+
     field: bytes
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """Header or body contain *value*."""
+
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
+    """The body contains *value*."""
+
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """*kind* internal or sent; *op* before, on or since."""
+    """The day of the internal date or of the Date field, time and zone disregarded."""
 
-    kind: str
-    op: str
-    day: datetime.date
+    kind: Literal["internal", "sent"]
+    op: Literal["before", "on", "since"]
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
 class Larger:
-    octets: int
+    """More than *size_bytes*."""
+
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Smaller:
-    octets: int
+    """Fewer than *size_bytes*."""
+
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """What *key* does not match."""
+
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    first: Key
-    second: Key
+    """What *a* or *b* match."""
+
+    a: Key
+    b: Key
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """What all *keys* match; never empty."""
+
     keys: tuple[Key, ...]
 
 
-Key = (
-    All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | Not | Or | And
-)  # fmt: skip
+Key = All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | Not | Or | And
 
 
 @dataclass(frozen=True, slots=True)
 class SearchCommand:
-    """*returns* None: plain SEARCH; else of MIN, MAX, ALL, COUNT."""
+    """*returns* is None for a SEARCH without RETURN, which is answered the old way.  RFC 4731 §3.1."""
 
     key: Key
-    returns: frozenset[bytes] | None
+    returns: frozenset[bytes] | None = None
 
 
-_FLAGS = {
-    b"ANSWERED": Flag(b"\\Answered", True),
-    b"DELETED": Flag(b"\\Deleted", True),
-    b"DRAFT": Flag(b"\\Draft", True),
-    b"FLAGGED": Flag(b"\\Flagged", True),
-    b"SEEN": Flag(b"\\Seen", True),
-    b"UNANSWERED": Flag(b"\\Answered", False),
-    b"UNDELETED": Flag(b"\\Deleted", False),
-    b"UNDRAFT": Flag(b"\\Draft", False),
-    b"UNFLAGGED": Flag(b"\\Flagged", False),
-    b"UNSEEN": Flag(b"\\Seen", False),
-    b"ALL": All(),
-    b"NEW": New(),
-    b"OLD": Old(),
-    b"RECENT": Recent(),
+# Keys without arguments.
+_PLAIN: dict[bytes, Key] = {b"ALL": All(), b"NEW": New(), b"OLD": Old(), b"RECENT": Recent()} | {
+    prefix + flag[1:].upper(): Flag(flag, not prefix)
+    for flag in (b"\\Answered", b"\\Deleted", b"\\Draft", b"\\Flagged", b"\\Seen")
+    for prefix in (b"", b"UN")
 }
-_FIELDS = (b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO")
-_DATES = {
+_ADDRESSED = frozenset({b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO"})
+_DATES: dict[bytes, tuple[Literal["internal", "sent"], Literal["before", "on", "since"]]] = {
     b"BEFORE": ("internal", "before"),
     b"ON": ("internal", "on"),
     b"SINCE": ("internal", "since"),
@@ -140,87 +156,131 @@ _DATES = {
     b"SENTON": ("sent", "on"),
     b"SENTSINCE": ("sent", "since"),
 }
-_RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT")
-
-
-class _Parser:
-    def __init__(self, arguments: Arguments) -> None:
-        self.arguments = arguments
-        self.keys = 0
-
-    def text(self) -> str:
-        self.arguments.sp()
-        data = self.arguments.astring()
-        try:
-            # Clients send UTF-8 without saying so; what is no UTF-8 cannot be meant.
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ParseError("The text to search for is no UTF-8") from None
-
-    def key(self, depth: int) -> Key:
-        self.keys += 1
-        if depth > MAX_DEPTH or self.keys > MAX_KEYS:
-            raise ParseError("That search has too many keys")
-        arguments = self.arguments
-        if arguments.try_open():
-            keys = self.several(depth + 1)
-            arguments.close_paren()
-            return keys
-        if arguments.peek() in b"*0123456789" and arguments.peek():
-            return Seq(arguments.sequence_set())
-        word = arguments.keyword()
-        if word in _FLAGS:
-            return _FLAGS[word]
-        if word in _FIELDS:
-            return Header(word, self.text())
-        if word in _DATES:
-            arguments.sp()
-            return Date(*_DATES[word], arguments.date())
-        if word == b"NOT":
-            arguments.sp()
-            return Not(self.key(depth + 1))
-        if word == b"OR":
-            arguments.sp()
-            first = self.key(depth + 1)
-            arguments.sp()
-            return Or(first, self.key(depth + 1))
-        if word == b"HEADER":
-            arguments.sp()
-            field = arguments.astring()
-            return Header(field, self.text())
-        if word == b"TEXT":
-            return Text(self.text())
-        if word == b"BODY":
-            return Body(self.text())
-        if word in (b"KEYWORD", b"UNKEYWORD"):
-            arguments.sp()
-            return Flag(arguments.atom(), word == b"KEYWORD")
-        if word in (b"LARGER", b"SMALLER"):
-            arguments.sp()
-            return Larger(arguments.number64()) if word == b"LARGER" else Smaller(arguments.number64())
-        if word == b"UID":
-            arguments.sp()
-            return UidSet(arguments.sequence_set())
-        raise ParseError(f"There is no search key {word.decode('latin-1')}")
-
-    def several(self, depth: int) -> Key:
-        keys = [self.key(depth)]
-        while self.arguments.try_sp():
-            keys.append(self.key(depth))
-        return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
 def parse_search(arguments: Arguments) -> SearchCommand:
-    """``["RETURN" SP "(" … ")" SP] ["CHARSET" SP astring SP] search-key *(SP search-key)``."""
-    returns = None
-    if arguments.try_keyword(b"RETURN"):
+    """The whole of SEARCH's arguments up to their end.  Raises ParseError or BadCharset.
+
+    [SP "RETURN" SP "(" [opt *(SP opt)] ")"] SP ["CHARSET" SP astring SP] search-key *(SP search-key)
+    """
+    arguments.try_sp()
+    returns = _returns(arguments)
+    # RFC 3501 §6.4.4 has US-ASCII when no charset is named; UTF-8 is what clients then send all the same.
+    charset = "utf-8"
+    if arguments.try_keyword(b"CHARSET") is not None:
         arguments.sp()
-        options = frozenset(arguments.parenthesised(lambda one: one.keyword(*_RETURNS)))
-        returns = options or frozenset({b"ALL"})  # RFC 4731 §3.1
+        charset = _charset(arguments)
         arguments.sp()
-    if arguments.try_keyword(b"CHARSET"):
-        arguments.sp()
-        if arguments.astring().upper() not in (b"US-ASCII", b"UTF-8"):
-            raise BadCharset()
-        arguments.sp()
-    return SearchCommand(_Parser(arguments).several(0), returns)
+    reader = _Reader(arguments, charset)
+    keys = [reader.key(1)]
+    while arguments.try_sp() and not arguments.at_end():
+        keys.append(reader.key(1))
+    arguments.end()
+    return SearchCommand(keys[0] if len(keys) == 1 else And(tuple(keys)), returns)
+
+
+def _returns(arguments: Arguments) -> frozenset[bytes] | None:
+    if arguments.try_keyword(b"RETURN") is None:
+        return None
+    arguments.sp()
+    options = frozenset(arguments.parenthesised(lambda each: each.keyword(*_RETURNS)))
+    arguments.sp()
+    # RFC 4731 §3.1: an empty list is the same as (ALL).
+    return options or frozenset({b"ALL"})
+
+
+def _charset(arguments: Arguments) -> str:
+    try:
+        return _CHARSETS[arguments.astring().upper()]
+    except KeyError:
+        raise BadCharset from None
+
+
+class _Reader:
+    """Reads keys and counts them; recursion ends at 50 levels of NOT, OR and parentheses."""
+
+    def __init__(self, arguments: Arguments, charset: str) -> None:
+        self._arguments = arguments
+        self._charset = charset
+        self._keys = 0
+
+    def key(self, depth: int) -> Key:
+        arguments = self._arguments
+        self._keys += 1
+        if self._keys > MAX_KEYS:
+            raise ParseError(f"A search may have at most {MAX_KEYS} keys")
+        if depth > MAX_DEPTH:
+            raise ParseError("The search is nested too deeply")
+        if arguments.peek() == b"(":
+            keys = arguments.parenthesised(lambda _: self.key(depth + 1))
+            if not keys:
+                raise ParseError("A search in parentheses is empty")
+            return keys[0] if len(keys) == 1 else And(tuple(keys))
+        if arguments.take(_SET_START) is not None:
+            return Seq(arguments.sequence_set())
+        word = arguments.keyword()
+        plain = _PLAIN.get(word)
+        return plain if plain is not None else self._with_arguments(word, depth)
+
+    def _with_arguments(self, word: bytes, depth: int) -> Key:
+        if word == b"NOT":
+            return Not(self._next(depth))
+        if word == b"OR":
+            first = self._next(depth)
+            return Or(first, self._next(depth))
+        if word in _ADDRESSED:
+            return Header(word, self._string())
+        if word in _DATES:
+            kind, op = _DATES[word]
+            self._arguments.sp()
+            return Date(kind, op, self._arguments.date())
+        read = _OTHERS.get(word)
+        if read is None:
+            raise ParseError(f"{show(word)} is not a search key here")
+        return read(self)
+
+    def _next(self, depth: int) -> Key:
+        self._arguments.sp()
+        return self.key(depth + 1)
+
+    def _string(self) -> str:
+        self._arguments.sp()
+        try:
+            return self._arguments.astring().decode(self._charset)
+        except UnicodeDecodeError:
+            raise ParseError(f"A search string is not valid {self._charset.upper()}") from None
+
+    def header(self) -> Key:
+        self._arguments.sp()
+        name = self._arguments.astring()
+        return Header(name, self._string())
+
+    def body(self) -> Key:
+        return Body(self._string())
+
+    def text(self) -> Key:
+        return Text(self._string())
+
+    def flag(self, wanted: bool) -> Key:
+        self._arguments.sp()
+        return Flag(self._arguments.flag(), wanted)
+
+    def size(self, kind: type[Larger | Smaller]) -> Key:
+        self._arguments.sp()
+        return kind(self._arguments.number64())
+
+    def uid(self) -> Key:
+        self._arguments.sp()
+        return UidSet(self._arguments.sequence_set())
+
+
+_OTHERS: dict[bytes, Callable[[_Reader], Key]] = {
+    b"BODY": _Reader.body,
+    b"HEADER": _Reader.header,
+    b"KEYWORD": lambda reader: reader.flag(True),
+    b"LARGER": lambda reader: reader.size(Larger),
+    b"SMALLER": lambda reader: reader.size(Smaller),
+    b"TEXT": _Reader.text,
+    b"UID": _Reader.uid,
+    b"UNKEYWORD": lambda reader: reader.flag(False),
+}

@@ -1,0 +1,263 @@
+"""LIST and LSUB.  RFC 3501 §6.3.8, §6.3.9; RFC 5258, RFC 5819 (STATUS), RFC 6154 (SPECIAL-USE), RFC 8440 (MYRIGHTS)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from acl_imapd.access.directory import Listed, Listing
+from acl_imapd.access.rights import Rights, format_with_obsolete
+from acl_imapd.commands.mailboxes import parse_status_items, status_line
+from acl_imapd.commands.registry import LOGGED_IN, capability, command
+from acl_imapd.commands.session import Session
+from acl_imapd.errors import BadCommand
+from acl_imapd.proto.arguments import Arguments, ParseError
+from acl_imapd.proto.responses import mailbox_name, untagged
+
+capability(b"LIST-EXTENDED", "RFC 5258")
+capability(b"LIST-STATUS", "RFC 5819")
+capability(b"LIST-MYRIGHTS", "RFC 8440")
+MAX_PATTERNS = 50
+LINES_PER_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    reference: str
+    patterns: tuple[str, ...]
+    selects: frozenset[bytes]
+    returns: frozenset[bytes]
+    status: tuple[bytes, ...]
+    extended: bool
+
+
+_SELECTS = (b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE")
+_RETURNS = (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE", b"MYRIGHTS", b"STATUS")
+
+
+def parse_list(arguments: Arguments) -> List:
+    """``SP ["(" select-opts ")" SP] mailbox SP mbox-or-pat [SP "RETURN" SP "(" … ")"]``.  RFC 5258 §6."""
+    arguments.sp()
+    extended = arguments.peek() == b"("
+    selects: frozenset[bytes] = frozenset()
+    if extended:
+        selects = frozenset(arguments.parenthesised(lambda one: one.keyword(*_SELECTS)))
+        arguments.sp()
+    reference = arguments.list_mailbox()
+    arguments.sp()
+    if arguments.peek() == b"(":
+        extended = True
+        patterns = tuple(arguments.parenthesised(Arguments.list_mailbox))
+        if not patterns or len(patterns) > MAX_PATTERNS:
+            raise ParseError(f"LIST takes from one to {MAX_PATTERNS} patterns")
+    else:
+        patterns = (arguments.list_mailbox(),)
+    returns: list[bytes] = []
+    status: list[tuple[bytes, ...]] = []
+    if arguments.try_sp():
+        extended = True
+        arguments.keyword(b"RETURN")
+        arguments.sp()
+
+        def option(one: Arguments) -> None:
+            returns.append(one.keyword(*_RETURNS))
+            if returns[-1] == b"STATUS":
+                one.sp()
+                status.append(parse_status_items(one))
+
+        arguments.parenthesised(option)
+    if b"RECURSIVEMATCH" in selects and not selects & {b"SUBSCRIBED", b"SPECIAL-USE"}:
+        raise BadCommand("RECURSIVEMATCH goes with another option")  # RFC 5258 §3.1
+    return List(reference, patterns, selects, frozenset(returns), status[-1] if status else (), extended)
+
+
+@command(b"LIST", args=parse_list, states=LOGGED_IN, capability=(b"CHILDREN",), rfc="RFC 3501 §6.3.8")
+async def list_(session: Session, cmd: List) -> None:
+    """Tells the folders one can see, those of others and the shared ones too."""
+    if cmd.patterns == ("",) and not cmd.extended:
+        # RFC 3501 §6.3.8: asked for the delimiter, and the root of the reference.
+        session.tell(b'LIST (\\Noselect) "/" ""')
+        return
+    listing = await session.user.listing()
+    await _Answer(session, cmd, listing).run()
+
+
+class _Answer:
+    def __init__(self, session: Session, cmd: List, listing: Listing) -> None:
+        self.session = session
+        self.cmd = cmd
+        self.listing = listing
+        self.patterns = [cmd.reference + pattern for pattern in cmd.patterns]
+
+    async def run(self) -> None:
+        cmd, listing = self.cmd, self.listing
+        key = (cmd.reference, cmd.patterns, cmd.returns, cmd.extended)
+        if not cmd.selects and b"SUBSCRIBED" not in cmd.returns and not cmd.status:
+            lines = listing.rendered.get(key)
+            if lines is None:
+                if len(listing.rendered) >= 8:
+                    listing.rendered.clear()
+                lines = listing.rendered[key] = [b"".join(self._lines(frozenset(), {}))]
+            for line in lines:
+                self.session.write(line)
+            return
+        subscribed: dict[str, Listed | None] = {}
+        if b"SUBSCRIBED" in cmd.selects | cmd.returns:
+            subscribed = await _subscribed(self.session, listing)
+        statuses: dict[int, object] = {}
+        if cmd.status:
+            wanted = [one for one in listing.entries if one.rights & Rights.r and self._matches(one.name)]
+            if b"SUBSCRIBED" in cmd.selects:
+                wanted = [one for one in wanted if one.name in subscribed]
+            found = await self.session.user.statuses(wanted, recent=b"RECENT" in cmd.status)
+            statuses = dict(found)
+        lines = list(self._lines(frozenset(subscribed), statuses))
+        for start in range(0, len(lines), LINES_PER_CHUNK):
+            self.session.write(b"".join(lines[start : start + LINES_PER_CHUNK]))
+            await self.session.channel.drain()
+
+    def _matches(self, name: str) -> bool:
+        return any(matcher(pattern).fullmatch(name) for pattern in self.patterns)
+
+    def _lines(self, subscribed: frozenset[str], statuses: dict[int, object]) -> Iterable[bytes]:
+        cmd, listing = self.cmd, self.listing
+        tests = [matcher(pattern).fullmatch for pattern in self.patterns]
+        exact = [pattern for pattern in self.patterns if not set(pattern) & {"*", "%"}]
+        if len(exact) == len(self.patterns):  # names asked for one by one need no walk over all
+            entries = [listing.by_name[name] for name in dict.fromkeys(exact) if name in listing.by_name]
+        else:
+            entries = [one for one in listing.entries if any(test(one.name) for test in tests)]
+        recursive = self._recursive(subscribed) if b"RECURSIVEMATCH" in cmd.selects else frozenset()
+        told: set[str] = set()
+        for one in entries:
+            chosen = self._chosen(one, subscribed)
+            if chosen or one.name in recursive:
+                told.add(one.name)
+                yield from self._entry(one, subscribed, statuses, childinfo=one.name in recursive)
+        ending = [p for p in self.patterns if p.endswith("%") or not set(p) & {"*", "%"}]
+        above = [matcher(p[:-1] if p.endswith("/") else p).fullmatch for p in ending]
+        for name in listing.hidden_parents:
+            if not any(test(name) for test in above) or (cmd.selects and name not in recursive):
+                continue
+            yield self._parent(name, childinfo=name in recursive)
+        if b"SUBSCRIBED" in cmd.selects:
+            for name in sorted(subscribed - told):
+                if name not in listing.by_name and name not in listing.hidden_parents and self._matches(name):
+                    yield untagged(b'LIST (\\NonExistent \\Subscribed) "/" ' + mailbox_name(name))
+
+    def _chosen(self, one: Listed, subscribed: frozenset[str]) -> bool:
+        selects = self.cmd.selects
+        if b"SUBSCRIBED" in selects and one.name not in subscribed:
+            return False
+        return b"SPECIAL-USE" not in selects or self._special_use(one) is not None
+
+    def _recursive(self, subscribed: frozenset[str]) -> frozenset[str]:
+        """Names above one that is chosen but not matched.  RFC 5258 §3.5."""
+        found: set[str] = set()
+        for one in self.listing.entries:
+            if self._chosen(one, subscribed) and not self._matches(one.name):
+                name = one.name.rpartition("/")[0]
+                while name:
+                    found.add(name)
+                    name = name.rpartition("/")[0]
+        return frozenset(found)
+
+    def _special_use(self, one: Listed) -> bytes | None:
+        """Of one's own folders only: another's Trash is nobody else's."""
+        if one.mailbox.special_use is None or one.mailbox.home_id != self.session.user_id:
+            return None
+        return one.mailbox.special_use.encode()
+
+    def _entry(
+        self, one: Listed, subscribed: frozenset[str], statuses: dict[int, object], *, childinfo: bool
+    ) -> Iterable[bytes]:
+        flags = []
+        if one.name in subscribed:
+            flags.append(b"\\Subscribed")
+        if not one.rights & Rights.r and not one.rights & Rights.i:
+            flags.append(b"\\Noselect")
+        flags.append(b"\\HasChildren" if one.name in self.listing.parents else b"\\HasNoChildren")
+        use = self._special_use(one)
+        if use is not None:
+            flags.append(use)
+        line = b'LIST (%b) "/" %b' % (b" ".join(flags), mailbox_name(one.name))
+        yield untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
+        if b"MYRIGHTS" in self.cmd.returns:
+            yield untagged(
+                b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode())
+            )
+        if one.mailbox.id in statuses:
+            yield untagged(status_line(one.name, self.cmd.status, statuses[one.mailbox.id]))
+
+    def _parent(self, name: str, *, childinfo: bool) -> bytes:
+        # RFC 5258 §3: \NonExistent is for those who speak LIST-EXTENDED; it says \Noselect too.
+        flags = b"\\NonExistent \\HasChildren" if self.cmd.extended else b"\\Noselect \\HasChildren"
+        line = b'LIST (%b) "/" %b' % (flags, mailbox_name(name))
+        return untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
+
+
+def matcher(pattern: str) -> re.Pattern[str]:
+    """``*`` matches anything, ``%`` anything but the delimiter; INBOX in any case.  RFC 3501 §6.3.8."""
+    pattern = re.sub(r"[*%]*\*[*%]*", "*", pattern)  # or "*%*%*%…" takes for ever
+    pattern = re.sub(r"%+", "%", pattern)
+    if pattern[:5].upper() == "INBOX" and pattern[5:6] in ("", "/"):
+        pattern = "INBOX" + pattern[5:]
+    parts = ("(?s:.*)" if part == "*" else "[^/]*" if part == "%" else re.escape(part) for part in _SPLIT.split(pattern))
+    return re.compile("".join(parts))
+
+
+_SPLIT = re.compile(r"([*%])")
+
+
+async def _subscribed(session: Session, listing: Listing) -> dict[str, Listed | None]:
+    """The names the user is subscribed to and may know of.  A mailbox is told by the name it has now; one that is
+    gone, by the name it had, where it was the user's own; one that is hidden, not at all."""
+    namespaces = session.site.gate.namespaces
+    found: dict[str, Listed | None] = {}
+    for one in await session.user.subscriptions():
+        if one.mailbox_id is not None:
+            listed = listing.by_id.get(one.mailbox_id)
+            if listed is not None:
+                found[listed.name] = listed
+        elif not one.name.startswith((namespaces.other_users, namespaces.shared)):
+            found.setdefault(one.name, None)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    reference: str
+    pattern: str
+
+
+def parse_lsub(arguments: Arguments) -> Lsub:
+    """``SP mailbox SP list-mailbox``."""
+    arguments.sp()
+    reference = arguments.list_mailbox()
+    arguments.sp()
+    return Lsub(reference, arguments.list_mailbox())
+
+
+@command(b"LSUB", args=parse_lsub, states=LOGGED_IN, rfc="RFC 3501 §6.3.9")
+async def lsub(session: Session, cmd: Lsub) -> None:
+    """Tells the folders one is subscribed to."""
+    if not cmd.pattern:
+        session.tell(b'LSUB (\\Noselect) "/" ""')
+        return
+    listing = await session.user.listing()
+    found = await _subscribed(session, listing)
+    test = matcher(cmd.reference + cmd.pattern).fullmatch
+    for name, listed in sorted(found.items()):
+        if listed is not None and test(name):
+            session.tell(b'LSUB () "/" ' + mailbox_name(name))
+    if cmd.pattern.endswith("%"):
+        # RFC 3501 §6.3.9: foo/bar subscribed and foo not, "%" answers foo as \Noselect.
+        above: set[str] = set()
+        for name, listed in found.items():
+            while listed is not None and "/" in name:
+                name = name.rpartition("/")[0]
+                above.add(name)
+        for name in sorted(above - set(found)):
+            if test(name):
+                session.tell(b'LSUB (\\Noselect) "/" ' + mailbox_name(name))

@@ -1,0 +1,203 @@
+"""SEARCH.  RFC 3501 §6.4.4, RFC 4731 (ESEARCH)."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from acl_imapd.access.rights import SYSTEM_FLAGS
+from acl_imapd.access.view import BodyData, MailboxView
+from acl_imapd.commands.numbers import sequence_numbers
+from acl_imapd.commands.registry import Done, State, command
+from acl_imapd.commands.select import opened
+from acl_imapd.commands.session import Session
+from acl_imapd.mail.match import body_contains, header_contains, sent_date, text_contains
+from acl_imapd.mail.mime import scan
+from acl_imapd.mailbox.selected import RECENT, Selected
+from acl_imapd.proto import search_keys as keys
+from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.sequence import SequenceSet
+from acl_imapd.ranges import RangeSet
+from acl_imapd.types import BodyId
+
+_SYSTEM = {name.encode(): bit for name, bit in SYSTEM_FLAGS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    search: keys.SearchCommand
+    uid: bool
+
+
+def parse_search_command(arguments: Arguments, *, uid: bool) -> Search:
+    """``SP …``."""
+    arguments.sp()
+    return Search(keys.parse_search(arguments), uid)
+
+
+@command(b"SEARCH", args=partial(parse_search_command, uid=False), states=State.SELECTED, expunge_ok=False,
+         rfc="RFC 3501 §6.4.4")  # fmt: skip
+async def search(session: Session, cmd: Search) -> Done:
+    """Finds messages, told by sequence number."""
+    return await _search(session, cmd)
+
+
+@command(b"UID SEARCH", args=partial(parse_search_command, uid=True), states=State.SELECTED,
+         capability=(b"ESEARCH",), rfc="RFC 4731")  # fmt: skip
+async def uid_search(session: Session, cmd: Search) -> Done:
+    """Finds messages, told by UID."""
+    return await _search(session, cmd)
+
+
+async def _search(session: Session, cmd: Search) -> Done:
+    view, selected = opened(session)
+    found = await _Search(view, selected).run(cmd.search.key)
+    if session.closed or session.selected is not selected:
+        return Done()
+    numbers = [selected.known[place] for place in found] if cmd.uid else [place + 1 for place in found]
+    if cmd.search.returns is None:
+        session.tell(b"SEARCH" + b"".join(b" %d" % number for number in numbers))
+    else:
+        session.tell(esearch(session.tag, numbers, cmd.search.returns, uid=cmd.uid))
+    return Done("Searched")
+
+
+class _Search:
+    """One SEARCH over what the client knows, place by place; the moment it began."""
+
+    def __init__(self, view: MailboxView, selected: Selected) -> None:
+        self.view = view
+        self.selected = selected
+        self.flags = selected.flags(0, selected.count)
+        self.places = selected.places(0, selected.count)
+
+    async def run(self, key: keys.Key) -> list[int]:
+        """The 0-based positions that *key* finds, rising."""
+        return await self._find(key, [at for at, bits in enumerate(self.flags) if bits >= 0])
+
+    async def _find(self, key: keys.Key, among: list[int]) -> list[int]:
+        if not among:
+            return among
+        if isinstance(key, keys.And):
+            # What the index can tell first, so that few bodies are read.
+            for part in sorted(key.keys, key=_cost):
+                among = await self._find(part, among)
+            return among
+        if isinstance(key, keys.Or):
+            first = set(await self._find(key.first, among))
+            second = set(await self._find(key.second, [at for at in among if at not in first]))
+            return [at for at in among if at in first or at in second]
+        if isinstance(key, keys.Not):
+            found = set(await self._find(key.key, among))
+            return [at for at in among if at not in found]
+        test = self._cheap(key)
+        if test is not None:
+            return [at for at in among if test(at)]
+        return await self._by_body(key, among)
+
+    def _cheap(self, key: keys.Key) -> Callable[[int], bool] | None:
+        flags, index, places = self.flags, self.selected.index, self.places
+        if isinstance(key, keys.All):
+            return lambda _at: True
+        if isinstance(key, keys.Flag):
+            bit, wanted = self._bit(key.name), key.wanted
+            return lambda at: bool(flags[at] & bit) == wanted
+        if isinstance(key, keys.Recent):
+            return lambda at: bool(flags[at] & RECENT)
+        if isinstance(key, keys.Old):
+            return lambda at: not flags[at] & RECENT
+        if isinstance(key, keys.New):
+            return lambda at: bool(flags[at] & RECENT) and not flags[at] & 1
+        if isinstance(key, keys.Seq | keys.UidSet):
+            numbers = self._numbers(key.numbers, uid=isinstance(key, keys.UidSet))
+            return lambda at: at + 1 in numbers
+        if isinstance(key, keys.Larger):
+            return lambda at: places[at] >= 0 and index.sizes[places[at]] > key.octets
+        if isinstance(key, keys.Smaller):
+            return lambda at: places[at] >= 0 and index.sizes[places[at]] < key.octets
+        if isinstance(key, keys.Date) and key.kind == "internal":
+            day, compare = key.day.toordinal(), _COMPARE[key.op]
+            # The day in the zone the date was given in: RFC 3501 §6.4.4 disregards time and zone.
+            return lambda at: places[at] >= 0 and compare(
+                (index.dates[places[at]] + 60 * index.zones[places[at]]) // 86400 + _EPOCH_DAY, day
+            )
+        return None
+
+    def _numbers(self, numbers: SequenceSet, *, uid: bool) -> RangeSet:
+        return sequence_numbers(self.selected, numbers, uid=uid)
+
+    def _bit(self, name: bytes) -> int:
+        if name in _SYSTEM:
+            return _SYSTEM[name]
+        wanted = name.decode("latin-1").casefold()
+        return next((1 << bit for bit, one in self.selected.index.keywords.items() if one.casefold() == wanted), 0)
+
+    async def _by_body(self, key: keys.Key, among: list[int]) -> list[int]:
+        column, matches = _body_test(key)
+        index = self.selected.index
+        ids = {at: BodyId(index.bodies[self.places[at]]) for at in among if self.places[at] >= 0}
+        found = await self.view.match_bodies(sorted(set(ids.values())), frozenset({column}), matches)
+        return [at for at in among if at in ids and ids[at] in found]
+
+
+_EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+_COMPARE: dict[str, Callable[[int, int], bool]] = {
+    "before": lambda have, want: have < want,
+    "on": lambda have, want: have == want,
+    "since": lambda have, want: have >= want,
+}
+
+
+def _cost(key: keys.Key) -> int:
+    if isinstance(key, keys.And):
+        return max(map(_cost, key.keys))
+    if isinstance(key, keys.Or):
+        return max(_cost(key.first), _cost(key.second))
+    if isinstance(key, keys.Not):
+        return _cost(key.key)
+    if isinstance(key, keys.Text | keys.Body):
+        return 2
+    return int(isinstance(key, keys.Header) or (isinstance(key, keys.Date) and key.kind == "sent"))
+
+
+def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
+    """What of the body is wanted, and the test on it."""
+    if isinstance(key, keys.Header):
+        field, needle = key.field, key.value.casefold()
+        return "header", lambda data: header_contains(data.header, field, needle)
+    if isinstance(key, keys.Date):
+        day, compare = key.day.toordinal(), _COMPARE[key.op]
+
+        def sent(data: BodyData) -> bool:
+            date = sent_date(data.header)
+            return date is not None and compare(date.toordinal(), day)
+
+        return "header", sent
+    if isinstance(key, keys.Text):
+        needle = key.value.casefold()
+        return "message", lambda data: text_contains(data.message, scan(data.message), needle)
+    assert isinstance(key, keys.Body)
+    needle = key.value.casefold()
+    return "message", lambda data: body_contains(data.message, scan(data.message), needle)
+
+
+def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: bool) -> bytes:
+    """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
+    parts = [b"ESEARCH (TAG %b)" % _quoted(tag)]
+    if uid:
+        parts.append(b"UID")
+    if b"MIN" in returns and numbers:
+        parts.append(b"MIN %d" % numbers[0])
+    if b"MAX" in returns and numbers:
+        parts.append(b"MAX %d" % numbers[-1])
+    if b"ALL" in returns and numbers:
+        parts.append(b"ALL " + RangeSet.from_numbers(numbers).encode().encode())
+    if b"COUNT" in returns:
+        parts.append(b"COUNT %d" % len(numbers))
+    return b" ".join(parts)
+
+
+def _quoted(tag: bytes) -> bytes:
+    return b'"' + tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
