@@ -113,7 +113,9 @@ def _section(arguments: Arguments, *, peek: bool) -> Section:
     section = "[" [section-msgtext / (section-part ["." section-text])] "]" ["<" number "." nz-number ">"]
     """
     part, more = _part(arguments)
-    what, fields, spec = b"", (), b".".join(b"%d" % number for number in part)
+    spec = b".".join(b"%d" % number for number in part)
+    what = b""
+    fields: tuple[bytes, ...] = ()
     if more:
         what = _section_text(arguments, part)
         spec = spec + b"." + what if spec else what

@@ -142,11 +142,10 @@ class SearchCommand:
 
 
 # Keys without arguments.
-_PLAIN: dict[bytes, Key] = {b"ALL": All(), b"NEW": New(), b"OLD": Old(), b"RECENT": Recent()} | {
-    prefix + flag[1:].upper(): Flag(flag, not prefix)
-    for flag in (b"\\Answered", b"\\Deleted", b"\\Draft", b"\\Flagged", b"\\Seen")
-    for prefix in (b"", b"UN")
-}
+_PLAIN: dict[bytes, Key] = {b"ALL": All(), b"NEW": New(), b"OLD": Old(), b"RECENT": Recent()}
+for _flag in (b"\\Answered", b"\\Deleted", b"\\Draft", b"\\Flagged", b"\\Seen"):
+    _PLAIN[_flag[1:].upper()] = Flag(_flag, True)
+    _PLAIN[b"UN" + _flag[1:].upper()] = Flag(_flag, False)
 _ADDRESSED = frozenset({b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO"})
 _DATES: dict[bytes, tuple[Literal["internal", "sent"], Literal["before", "on", "since"]]] = {
     b"BEFORE": ("internal", "before"),

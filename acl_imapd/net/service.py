@@ -1,0 +1,212 @@
+"""The running server: its ports, its threads, its wake-ups, its signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.threadpool import ThreadPool
+
+from acl_imapd.access.directory import Directory
+from acl_imapd.access.gate import Gate
+from acl_imapd.access.namespaces import Namespaces
+from acl_imapd.auth.passwords import Passwords
+from acl_imapd.auth.throttle import Throttle
+from acl_imapd.commands.session import Site
+from acl_imapd.config import Settings
+from acl_imapd.mailbox.cache import Indexes
+from acl_imapd.net.imap import ImapFactory, ImapProtocol, Timeouts
+from acl_imapd.net.tls import ServerTls, TlsError
+from acl_imapd.notify.hub import Hub
+from acl_imapd.notify.watch import PostgresqlWatch, SqliteWatch
+from acl_imapd.proto.engine import Limits
+from acl_imapd.storage import migrate
+from acl_imapd.storage.accounts import read_user
+from acl_imapd.storage.database import Database
+from acl_imapd.storage.reactor import AsyncDatabase
+from acl_imapd.types import MailboxId
+
+HASHING_THREADS = 2
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+def open_database(settings: Settings) -> Database:
+    """The site's database, with the schema the program needs.  StartError else."""
+    blob_dir = Path(settings.database.blob_dir) if settings.database.blob_dir else None
+    database = Database.open(
+        settings.database.url, blob_dir=blob_dir, inline_limit_bytes=settings.database.inline_limit_bytes
+    )
+    if database.kind == "sqlite" and not Path(database.engine.url.database or "").exists():
+        raise StartError(f"There is no database {settings.database.url}; `acl-imapd-admin db upgrade` makes it")
+    found = migrate.current(database)
+    if found != migrate.head():
+        database.close()
+        raise StartError(
+            f"The database has schema {found or 'none'}, the program needs {migrate.head()}; "
+            "run `acl-imapd-admin db upgrade`"
+        )
+    return database
+
+
+class Service:
+    """Everything one process shares.  Built on a reactor that may be a test's."""
+
+    def __init__(self, settings: Settings, database: Database, reactor: Any) -> None:
+        self.settings = settings
+        self.database = database
+        self._reactor = reactor
+        self._hub = Hub()
+        asynchronous = AsyncDatabase(database, reactor)
+        self._watch: Any
+        if database.kind == "sqlite":
+            self._watch = SqliteWatch(database)
+        else:
+            self._watch = PostgresqlWatch(database, woken=self._woken)
+        self.directory = Directory(
+            asynchronous,
+            self._watch,
+            namespaces=Namespaces(settings.namespaces.other_users, settings.namespaces.shared),
+            allow_anyone=settings.acl.allow_anyone,
+        )
+        self.indexes = Indexes(asynchronous, self._hub)
+        self._hashing = ThreadPool(0, HASHING_THREADS, "argon2")
+        self._hashing.start()
+        self.tls = (
+            ServerTls(Path(settings.tls.certificate), Path(settings.tls.key)) if settings.tls.certificate else None
+        )
+        self.site = Site(
+            gate=Gate(asynchronous, self.directory, self.indexes),
+            passwords=Passwords(self._in_thread, reactor.seconds, cache_s=settings.auth.cache_s),
+            throttle=Throttle(reactor.seconds, first_delay_s=settings.auth.failure_delay_s),
+            read_user=lambda name: asynchronous.read(read_user, name),
+            plaintext_on_loopback=settings.auth.plaintext_on_loopback,
+            has_tls=self.tls is not None,
+            max_connections_per_user=settings.imap.max_connections_per_user,
+            connections={},
+        )
+        self.factories: list[ImapFactory] = []
+        self._ports: list[Any] = []
+        self._poll = LoopingCall(self._look)
+        self._poll.clock = reactor
+        self._looking = False
+
+    def _in_thread(self, fn: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._hashing, fn, *args)
+
+    # -- wake-ups -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Every 50 ms on SQLite: has another process committed something?"""
+        if not self._looking and self._watch.anything_new():
+            self._looking = True
+            ensureDeferred(self._catch_up()).addBoth(self._looked)
+
+    def _looked(self, result: object) -> None:
+        self._looking = False
+        if result is not None:
+            structlog.get_logger().error("catching up failed", reason=str(result))
+
+    async def _catch_up(self) -> None:
+        await self.directory.refresh()
+        await self.indexes.refresh_in_use()
+
+    def _woken(self, payload: str) -> None:
+        kind, _, ident = payload.partition(":")
+        if kind == "e":
+            ensureDeferred(self.directory.refresh()).addErrback(self._looked)
+        elif kind == "m" and ident.isdecimal():
+            ensureDeferred(self.indexes.refresh(MailboxId(int(ident)))).addErrback(self._looked)
+
+    # -- ports ----------------------------------------------------------------------------------------------------
+
+    def factory(self, *, implicit_tls: bool) -> Any:
+        """What listens: in clear with STARTTLS, or under TLS from the first byte."""
+        limits = Limits(**msgspec.structs.asdict(self.settings.limits))
+        timeouts = Timeouts(self.settings.imap.login_timeout_s, self.settings.imap.idle_timeout_s)
+
+        def make() -> ImapProtocol:
+            return ImapProtocol(self.site, limits, timeouts, self._reactor, self.tls, secure=implicit_tls)
+
+        factory = ImapFactory(make, limit=self.settings.imap.max_connections)
+        self.factories.append(factory)
+        return TLSMemoryBIOFactory(self.tls, False, factory) if implicit_tls else factory
+
+    def start(self) -> None:
+        """Listen.  StartError where a port is taken."""
+        self.start_wakeups()
+        log = structlog.get_logger()
+        plain, under_tls = self.settings.imap.listen, self.settings.imap.listen_tls if self.tls else []
+        for where, implicit in [*((one, False) for one in plain), *((one, True) for one in under_tls)]:
+            host, _, port = where.rpartition(":")
+            try:
+                listening = self._reactor.listenTCP(
+                    int(port), self.factory(implicit_tls=implicit), 511, host.strip("[]")
+                )
+            except (OSError, ValueError) as error:
+                raise StartError(f"Cannot listen on {where}: {error}") from error
+            except Exception as error:  # CannotListenError is no OSError
+                raise StartError(f"Cannot listen on {where}: {error}") from error
+            self._ports.append(listening)
+            log.info("listening", address=where, protocol="imaps" if implicit else "imap")
+
+    def start_wakeups(self) -> None:
+        """Begin to hear of what other processes do."""
+        if self.database.kind == "sqlite":
+            self._poll.start(SqliteWatch.poll_s)
+        else:
+            self._reactor.addReader(self._watch)
+
+    def reload(self) -> None:
+        """Read the certificate again."""
+        if self.tls is not None:
+            try:
+                self.tls.reload()
+                structlog.get_logger().info("certificate read again")
+            except TlsError as error:
+                structlog.get_logger().error("the old certificate stays", reason=str(error))
+
+    def stop(self) -> None:
+        """Say BYE to everybody and let go of everything."""
+        for port in self._ports:
+            port.stopListening()
+        for factory in self.factories:
+            for protocol in list(factory.protocols):
+                protocol.session.bye("The server is shutting down")
+        if self._poll.running:
+            self._poll.stop()
+        if self.database.kind == "postgresql":
+            self._reactor.removeReader(self._watch)
+        self._hashing.stop()
+        self.database.close()
+        self._watch.close()
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop by SIGTERM or SIGINT; SIGHUP reads the certificate again."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    try:
+        service = Service(settings, open_database(settings), reactor)
+    except TlsError as error:
+        raise StartError(str(error)) from error
+    service.start()
+    if settings.log.pid_file:
+        Path(settings.log.pid_file).write_text(f"{os.getpid()}\n")
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))
+    reactor.addSystemEventTrigger("before", "shutdown", service.stop)
+    reactor.run()
+    if settings.log.pid_file:
+        Path(settings.log.pid_file).unlink(missing_ok=True)
