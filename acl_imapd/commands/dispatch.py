@@ -18,7 +18,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     store,
 )
 from acl_imapd.commands.registry import TABLE, Done, State
-from acl_imapd.commands.session import Session
+from acl_imapd.commands.session import Disconnected, Session
 from acl_imapd.errors import AuthorizationFailed, BadCommand, ImapError
 from acl_imapd.proto.engine import CommandReceived
 from acl_imapd.proto.responses import tagged
@@ -31,7 +31,7 @@ _WHEN = {
 
 
 async def dispatch(session: Session, event: CommandReceived) -> None:
-    """Carry out one command and answer it.  Never raises: what fails is answered NO or BAD."""
+    """Carry out one command and answer it.  What fails is answered NO or BAD."""
     session.tag = event.tag
     try:
         done = await _run(session, event)
@@ -40,6 +40,8 @@ async def dispatch(session: Session, event: CommandReceived) -> None:
         status, text, code = error.status, error.text, error.code
         if isinstance(error, AuthorizationFailed) and session.access is not None:
             session.bye(error.text)
+    except Disconnected:
+        return
     except Exception:
         structlog.get_logger().exception("command failed", command=event.name.decode("latin-1"))
         status, text, code = b"NO", "The server made a mistake; it has been logged", b"SERVERBUG"

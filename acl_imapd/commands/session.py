@@ -18,6 +18,10 @@ from acl_imapd.proto.responses import untagged
 from acl_imapd.types import MailboxId, UserId
 
 
+class Disconnected(Exception):
+    """The client has gone while a command waited for it."""
+
+
 class Channel(Protocol):
     """The connection, as far as commands may know of it."""
 

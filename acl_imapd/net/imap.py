@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from acl_imapd.commands.dispatch import dispatch
 from acl_imapd.commands.login import capabilities
-from acl_imapd.commands.session import Session, Site
+from acl_imapd.commands.session import Disconnected, Session, Site
 from acl_imapd.proto.engine import (
     CommandReceived,
     CommandRejected,
@@ -29,10 +28,6 @@ from acl_imapd.proto.engine import (
 from acl_imapd.proto.responses import tagged
 
 MAX_WAITING_BYTES = 256 * 1024
-
-
-class Disconnected(Exception):
-    """The client has gone while somebody waited for it."""
 
 
 @dataclass(slots=True)
@@ -105,8 +100,9 @@ class ImapProtocol(Protocol):
         line, self._line = self._line, None
         if line is not None:
             line.errback(Disconnected())
-        if self._sleeping is not None:
-            self._sleeping.cancel()
+        sleeping, self._sleeping = self._sleeping, None
+        if sleeping is not None:
+            sleeping.errback(Disconnected())
         self.resumeProducing()
 
     def _timed_out(self) -> None:
@@ -147,7 +143,7 @@ class ImapProtocol(Protocol):
 
         def ended(result: object) -> None:
             self._busy = False
-            if isinstance(result, Failure) and not result.check(Disconnected, CancelledError):
+            if isinstance(result, Failure) and not result.check(Disconnected):
                 structlog.get_logger().error("session failed", failure=result.getTraceback())
                 self.session.bye("The server made a mistake")
             if self._upgrade:
@@ -233,8 +229,19 @@ class ImapProtocol(Protocol):
 
     def sleep(self, seconds: float) -> Deferred[None]:
         """Fires after that time, or fails when the client goes."""
-        self._sleeping = deferLater(self._reactor, seconds, lambda: None)
-        return self._sleeping
+        waiter: Deferred[None] = Deferred()
+        if self._gone:
+            waiter.errback(Disconnected())
+            return waiter
+        self._sleeping = waiter
+
+        def woken() -> None:
+            if self._sleeping is waiter:
+                self._sleeping = None
+                waiter.callback(None)
+
+        self._reactor.callLater(seconds, woken)
+        return waiter
 
     # -- the transport's producer -----------------------------------------------------------------------------------
 
