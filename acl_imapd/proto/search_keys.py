@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 from acl_imapd.errors import BadCharset
 from acl_imapd.proto.arguments import Arguments, ParseError
@@ -15,6 +15,9 @@ from acl_imapd.proto.syntax import show
 
 MAX_DEPTH = 50
 MAX_KEYS = 2000
+
+DateKind = typing.Literal["internal", "sent"]
+DateOp = typing.Literal["before", "on", "since"]
 
 _RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT")
 _CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
@@ -89,8 +92,8 @@ class Body:
 class Date:
     """The day of the internal date or of the Date field, time and zone disregarded."""
 
-    kind: Literal["internal", "sent"]
-    op: Literal["before", "on", "since"]
+    kind: DateKind
+    op: DateOp
     day: date
 
 
@@ -147,7 +150,7 @@ for _flag in (b"\\Answered", b"\\Deleted", b"\\Draft", b"\\Flagged", b"\\Seen"):
     _PLAIN[_flag[1:].upper()] = Flag(_flag, True)
     _PLAIN[b"UN" + _flag[1:].upper()] = Flag(_flag, False)
 _ADDRESSED = frozenset({b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO"})
-_DATES: dict[bytes, tuple[Literal["internal", "sent"], Literal["before", "on", "since"]]] = {
+_DATES: dict[bytes, tuple[DateKind, DateOp]] = {
     b"BEFORE": ("internal", "before"),
     b"ON": ("internal", "on"),
     b"SINCE": ("internal", "since"),
