@@ -345,3 +345,32 @@ def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
         frozenset(TeamId(row.id) for row in rows),
         frozenset(TeamId(row.id) for row in rows if row.manager),
     )
+
+
+_ALL_EDGES = select(team_member.c.team_id, team_member.c.user_id, team_member.c.member_team_id, team_member.c.manager)
+
+
+def read_identities(conn: Connection) -> list[Identity]:
+    """Everybody who can log in, with all teams, in two statements."""
+    above: dict[tuple[str, int], list[tuple[int, bool]]] = {}
+    for edge in conn.execute(_ALL_EDGES):
+        key = ("user", edge.user_id) if edge.user_id is not None else ("team", edge.member_team_id)
+        above.setdefault(key, []).append((edge.team_id, bool(edge.manager)))
+    found = []
+    for one in conn.execute(select(user.c.id, user.c.name).where(user.c.disabled.is_(False))):
+        reached: set[tuple[int, bool]] = set()
+        pending = list(above.get(("user", one.id), ()))
+        while pending:
+            edge_to = pending.pop()
+            if edge_to not in reached:
+                reached.add(edge_to)
+                pending += above.get(("team", edge_to[0]), ())
+        found.append(
+            Identity(
+                one.id,
+                one.name,
+                frozenset(TeamId(team_id) for team_id, _ in reached),
+                frozenset(TeamId(team_id) for team_id, manager in reached if manager),
+            )
+        )
+    return found

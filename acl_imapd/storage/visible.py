@@ -18,7 +18,7 @@ from acl_imapd.storage.mailboxes import (
     read_owned_shared,
 )
 from acl_imapd.storage.rights import Acl, read_acls, read_changed_acls, read_matching_acls
-from acl_imapd.types import AclId, MailboxId, UserId
+from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,21 @@ def read_news(
                 identities[user_id] = identity
     acls = read_acls(conn, sorted({mailbox.acl_id for mailbox in mailboxes.values()}))
     return News(epochs, changed, mailboxes, identities, acls)
+
+
+def read_team_paths(conn: Connection, user_id: UserId) -> dict[TeamId, tuple[str, ...]]:
+    """For every team the user is in, the teams by which: ``("project-x-berlin", "project-x")``."""
+    members = schema.team_member.c
+    direct = select(schema.team.c.id, schema.team.c.name).join(schema.team_member, members.team_id == schema.team.c.id)
+    found: dict[TeamId, tuple[str, ...]] = {}
+    pending: list[tuple[TeamId, tuple[str, ...]]] = [
+        (TeamId(row.id), (row.name,)) for row in conn.execute(direct.where(members.user_id == user_id))
+    ]
+    while pending:
+        team_id, path = pending.pop(0)
+        if team_id in found:
+            continue
+        found[team_id] = path
+        rows = conn.execute(direct.where(members.member_team_id == team_id))
+        pending += [(TeamId(row.id), (*path, row.name)) for row in rows]
+    return found

@@ -1,0 +1,199 @@
+"""What the commands have in common: the site they work on, tables, JSON, one line for what goes wrong."""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from acl_imapd.access.namespaces import Namespaces
+from acl_imapd.config import DEFAULT_PATH, Settings, load_settings
+from acl_imapd.errors import Refused
+from acl_imapd.storage import accounts, mailboxes, migrate
+from acl_imapd.storage.accounts import Actor
+from acl_imapd.storage.database import Connection, Database
+from acl_imapd.storage.mailboxes import Mailbox
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class Site:
+    """The settings and the database of one call."""
+
+    def __init__(self, config: Path | None, url: str | None, *, as_json: bool) -> None:
+        self._config = config
+        self._url = url
+        self.as_json = as_json
+        self._database: Database | None = None
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            config = self._config
+            if config is None and self._url is None and DEFAULT_PATH.exists():
+                config = DEFAULT_PATH
+            environ = dict(os.environ)
+            if self._url is not None:
+                environ["ACL_IMAPD_DATABASE_URL"] = self._url
+            self._settings = load_settings(config, environ)
+        return self._settings
+
+    @property
+    def namespaces(self) -> Namespaces:
+        return Namespaces(self.settings.namespaces.other_users, self.settings.namespaces.shared)
+
+    @property
+    def allow_anyone(self) -> bool:
+        return self.settings.acl.allow_anyone
+
+    @property
+    def actor(self) -> Actor:
+        """Whoever runs the command."""
+        return Actor(os.environ.get("SUDO_USER") or getpass.getuser(), "cli", socket.gethostname())
+
+    def open(self) -> Database:
+        """The database, whatever schema it has."""
+        if self._database is None:
+            blob_dir = self.settings.database.blob_dir
+            self._database = Database.open(
+                self.settings.database.url,
+                blob_dir=Path(blob_dir) if blob_dir else None,
+                inline_limit_bytes=self.settings.database.inline_limit_bytes,
+            )
+        return self._database
+
+    @property
+    def database(self) -> Database:
+        """The database, with the schema the program needs."""
+        if self._database is None:
+            url = self.settings.database.url
+            database = self.open()
+            if database.kind == "sqlite" and not Path(database.engine.url.database or "").exists():
+                raise Refused(f"There is no database {url}; name another with --config or --database, or `db upgrade`.")
+            if migrate.current(database) != migrate.head():
+                raise Refused(f"The database {url} has another schema than the program needs; run `db upgrade`.")
+        assert self._database is not None
+        return self._database
+
+    def read(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return self.database.read_now(fn, *args, **kwargs)
+
+    def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return self.database.write_now(fn, *args, **kwargs)
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    # -- output -------------------------------------------------------------------------------------------------
+
+    def rows(self, columns: Sequence[str], rows: Sequence[dict[str, Any]], *, empty: str = "There are none.") -> None:
+        """A table, or with --json the list of objects."""
+        if self.as_json:
+            click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
+        elif not rows:
+            click.echo(empty)
+        else:
+            table = Table(*(column.replace("_", " ") for column in columns), box=SIMPLE_HEAD, pad_edge=False)
+            for row in rows:
+                table.add_row(*(_cell(row[column]) for column in columns))
+            Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
+
+    def one(self, values: dict[str, Any]) -> None:
+        """One thing's properties, or with --json the object."""
+        if self.as_json:
+            click.echo(json.dumps(values, ensure_ascii=False, indent=2))
+        else:
+            width = max(map(len, values), default=0)
+            for key, value in values.items():
+                click.echo(f"{key.replace('_', ' '):{width}}  {_cell(value)}")
+
+    def done(self, text: str, **values: Any) -> None:
+        """What was done, or with --json the object that came of it."""
+        click.echo(json.dumps(values, ensure_ascii=False) if self.as_json else text)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "-"
+    return str(value)
+
+
+pass_site = click.make_pass_decorator(Site)
+
+
+def with_json(function: F) -> F:
+    """``--json`` after the verb too."""
+
+    def turn_on(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            context.ensure_object(Site).as_json = True
+
+    option = click.option(
+        "--json", is_flag=True, expose_value=False, callback=turn_on, help="Print JSON.", is_eager=False
+    )
+    return option(function)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if somebody says so."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"{question} Say --yes to do it.")
+    if not click.confirm(question):
+        raise Refused("Nothing was changed.")
+
+
+# -- looking things up ----------------------------------------------------------------------------------------------
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """``; did you mean …?`` where something is near."""
+    found = difflib.get_close_matches(name, known, 1, 0.6)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def must_user(conn: Connection, name: str) -> accounts.User:
+    """The user of that name."""
+    found = accounts.read_user(conn, name)
+    if found is None:
+        raise Refused(f"There is no user {name!r}.{near(name, [one.name for one in accounts.list_users(conn)])}")
+    return found
+
+
+def must_folder(conn: Connection, namespaces: Namespaces, name: str) -> Mailbox:
+    """The folder an administrator calls *name*: ``Shared Folders/Project X``, ``Other Users/alice/Work``."""
+    place = namespaces.place(name, None)
+    if place is None:
+        hint = f" Write it as {namespaces.shared}{name} or {namespaces.other_users}USER/…" if name else ""
+        raise Refused(f"There is no folder {name!r}.{hint}")
+    home_id = None
+    if place.home is not None:
+        home_id = must_user(conn, place.home).id
+    found = mailboxes.read_mailbox(conn, home_id, place.path)
+    if found is None:
+        if home_id is None:
+            known = mailboxes.list_shared(conn)
+        else:
+            known = mailboxes.read_home_mailboxes(conn, home_id)
+        names = [namespaces.name(place.home, one.path, None) for one in known]
+        raise Refused(f"There is no folder {name!r}.{near(name, names)}")
+    return found
