@@ -1,0 +1,189 @@
+"""acl-imapd-admin: people, teams, folders and rights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from acl_imapd import __version__
+from acl_imapd.config import DEFAULT_PATH, ConfigError
+from acl_imapd.errors import ImapError, Refused
+from acl_imapd.storage import audit, check as checks, migrate, rights as stored
+from acl_imapd.storage.bodies import sweep_bodies
+from acl_imapd.storage.database import unreachable
+from acl_imapd_admin.acl import acl, parse_letters
+from acl_imapd_admin.folder import folder
+from acl_imapd_admin.output import Site, confirm, pass_site, with_json
+from acl_imapd_admin.team import team
+from acl_imapd_admin.user import user
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", type=click.Path(path_type=Path), envvar="ACL_IMAPD_CONFIG", help=f"Settings; by default {DEFAULT_PATH}."
+)
+@click.option("--database", help="Another database: sqlite:///path or postgresql://…")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.version_option(__version__, prog_name="acl-imapd-admin")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, database: str | None, as_json: bool) -> None:
+    """Manage people, teams, folders and rights.  Works with the server running or stopped; changes hold at once."""
+    context.obj = Site(config, database, as_json=as_json)
+    context.call_on_close(context.obj.close)
+
+
+@cli.group()
+def role() -> None:
+    """Roles: rights with a name."""
+
+
+@role.command("list")
+@with_json
+@pass_site
+def role_list(site: Site) -> None:
+    """List the roles.
+
+    Example: acl-imapd-admin role list
+    """
+    rows = [{"name": one.name, "rights": one.rights} for one in site.read(stored.list_roles)]
+    site.rows(["name", "rights"], rows)
+
+
+@role.command("set")
+@click.argument("name")
+@click.argument("rights")
+@with_json
+@pass_site
+def role_set(site: Site, name: str, rights: str) -> None:
+    """Make a role, or change what it stands for in grants to come.
+
+    Example: acl-imapd-admin role set auditor lr
+    """
+    made = site.write(lambda conn: stored.set_role(conn, site.actor, name, parse_letters(conn, rights)))
+    site.done(f"Role {name} is {made.rights}.", name=name, rights=made.rights)
+
+
+@role.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_json
+@pass_site
+def role_remove(site: Site, name: str, yes: bool) -> None:
+    """Forget a role; rights granted by it stay.
+
+    Example: acl-imapd-admin role remove auditor --yes
+    """
+    confirm(f"Remove role {name}?", yes=yes)
+    site.write(stored.remove_role, site.actor, name)
+    site.done(f"Role {name} removed.", name=name)
+
+
+@cli.group()
+def db() -> None:
+    """The database itself."""
+
+
+@db.command()
+@with_json
+@pass_site
+def upgrade(site: Site) -> None:
+    """Make the database, or bring it to the schema this program needs.
+
+    Example: acl-imapd-admin db upgrade
+    """
+    migrate.upgrade(site.open())
+    site.done(f"The database has schema {migrate.head()}.", current=migrate.head())
+
+
+@db.command()
+@with_json
+@pass_site
+def current(site: Site) -> None:
+    """Show the schema the database has, and the one the program needs.
+
+    Example: acl-imapd-admin db current
+    """
+    site.one({"current": migrate.current(site.open()), "needed": migrate.head()})
+
+
+@db.command("check")
+@click.option("--repair", is_flag=True, help="Put right what can be put right.")
+@with_json
+@pass_site
+def check_(site: Site, repair: bool) -> None:
+    """Look whether the database holds together, the audit log's chain included.
+
+    Example: acl-imapd-admin db check
+    """
+    database = site.database
+    run = site.write if repair else site.read
+    problems = run(checks.check, database.blobs, repair=repair)
+    site.read(audit.verify_chain)
+    swept = site.write(sweep_bodies, database.blobs) if repair else 0
+    rows: list[dict[str, Any]] = [{"problem": one.text, "repairable": one.repairable} for one in problems]
+    site.rows(["problem", "repairable"], rows, empty="The database is sound.")
+    if repair and not site.as_json:
+        click.echo(f"Counters put right; {swept} bodies without a message removed.")
+    if problems and not (repair and all(one.repairable for one in problems)):
+        raise Refused("The database has faults." if repair else "The database has faults; --repair mends counters.")
+
+
+@cli.group("audit")
+def audit_() -> None:
+    """The log of every change of access."""
+
+
+@audit_.command("list")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@with_json
+@pass_site
+def audit_list(site: Site, limit: int) -> None:
+    """List the newest changes.
+
+    Example: acl-imapd-admin audit list --limit 10
+    """
+    rows = [audit.as_json(one) for one in site.read(audit.list_audit, limit=limit)]
+    site.rows(["id", "at", "actor", "channel", "action", "object", "before", "after"], rows)
+
+
+@audit_.command("verify")
+@with_json
+@pass_site
+def audit_verify(site: Site) -> None:
+    """Check that no row was changed or taken out.
+
+    Example: acl-imapd-admin audit verify
+    """
+    count = site.read(audit.verify_chain)
+    site.done(f"All {count} rows are as they were written.", rows=count)
+
+
+for group in (user, team, folder, acl):
+    cli.add_command(group)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point.  0 done, 1 refused with one line on stderr, 2 usage."""
+    try:
+        cli.main(arguments, prog_name="acl-imapd-admin", standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("Nothing was changed.")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (Refused, ConfigError) as error:
+        _fail(str(error))
+    except ImapError as error:
+        _fail(error.text)
+    except Exception as error:
+        if not unreachable(error):
+            raise
+        _fail(f"The database cannot be reached: {str(error.__cause__ or error).splitlines()[0]}")
+
+
+def _fail(text: str) -> None:
+    click.echo(f"acl-imapd-admin: {text}", err=True)
+    sys.exit(1)

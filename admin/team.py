@@ -1,0 +1,127 @@
+"""acl-imapd-admin team …"""
+
+from __future__ import annotations
+
+import click
+
+from acl_imapd.errors import Refused
+from acl_imapd.storage import accounts
+from acl_imapd.storage.database import Connection
+from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
+
+
+@click.group()
+def team() -> None:
+    """Teams: several people, or other teams, under one name (group:NAME in an ACL)."""
+
+
+def must_team(conn: Connection, name: str) -> accounts.Team:
+    """The team of that name."""
+    found = accounts.read_team(conn, name)
+    if found is None:
+        raise Refused(f"There is no team {name!r}.{near(name, [one.name for one in accounts.list_teams(conn)])}")
+    return found
+
+
+@team.command()
+@click.argument("name")
+@with_json
+@pass_site
+def add(site: Site, name: str) -> None:
+    """Add a team.
+
+    Example: acl-imapd-admin team add project-x
+    """
+    site.write(accounts.insert_team, site.actor, name)
+    site.done(f"Team {name} added; `team join {name} USER` gives it members.", name=name)
+
+
+@team.command("list")
+@with_json
+@pass_site
+def list_(site: Site) -> None:
+    """List all teams.
+
+    Example: acl-imapd-admin team list
+    """
+    rows = [
+        {"name": one.name, "members": [member.name for member in site.read(accounts.list_members, one.name)]}
+        for one in site.read(accounts.list_teams)
+    ]
+    site.rows(["name", "members"], rows)
+
+
+@team.command()
+@click.argument("name")
+@with_json
+@pass_site
+def show(site: Site, name: str) -> None:
+    """Show who is in a team.
+
+    Example: acl-imapd-admin team show project-x
+    """
+    site.read(must_team, name)
+    rows = [{"member": one.name, "manager": bool(one.manager)} for one in site.read(accounts.list_members, name)]
+    site.rows(["member", "manager"], rows, empty="The team has no members.")
+
+
+@team.command()
+@click.argument("name", metavar="TEAM")
+@click.argument("member")
+@click.option("--manager", is_flag=True, help="The member manages the team: it owns what the team owns.")
+@with_json
+@pass_site
+def join(site: Site, name: str, member: str, manager: bool) -> None:
+    """Make MEMBER, a user or group:TEAM, a member.
+
+    Example: acl-imapd-admin team join project-x bob --manager
+    """
+    site.read(must_team, name)
+    site.write(accounts.join_team, site.actor, name, member, manager=manager)
+    site.done(f"{member} is in {name}" + (" and manages it." if manager else "."), team=name, member=member)
+
+
+@team.command()
+@click.argument("name", metavar="TEAM")
+@click.argument("member")
+@with_json
+@pass_site
+def leave(site: Site, name: str, member: str) -> None:
+    """End a membership; what it gave ends with it, at once.
+
+    Example: acl-imapd-admin team leave project-x bob
+    """
+    site.read(must_team, name)
+    site.write(accounts.leave_team, site.actor, name, member)
+    site.done(f"{member} is in {name} no more.", team=name, member=member)
+
+
+@team.command()
+@click.argument("old")
+@click.argument("new")
+@with_json
+@pass_site
+def rename(site: Site, old: str, new: str) -> None:
+    """Give a team another name; members and rights stay.
+
+    Example: acl-imapd-admin team rename project-x project-y
+    """
+    site.read(must_team, old)
+    site.write(accounts.rename_team, site.actor, old, new)
+    site.done(f"Team {old} is {new} now.", name=new)
+
+
+@team.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_json
+@pass_site
+def remove(site: Site, name: str, yes: bool) -> None:
+    """Remove a team and the rights it was given.
+
+    Example: acl-imapd-admin team remove project-x --yes
+    """
+    site.read(must_team, name)
+    confirm(f"Remove team {name} and every right it was given?", yes=yes)
+    site.write(accounts.remove_team, site.actor, name)
+    site.done(f"Team {name} removed.", name=name)
