@@ -188,7 +188,7 @@ def _with_attachment() -> bytes:
     message = _new("alice", "project-x", "Stückliste als CSV", 9)
     message.set_content("The list of parts is attached.\n")
     message.add_attachment(
-        "part;count\nvalve;12\nhose;3\n".encode(), maintype="text", subtype="csv", filename="Stückliste.csv"
+        b"part;count\nvalve;12\nhose;3\n", maintype="text", subtype="csv", filename="Stückliste.csv"
     )
     message.add_attachment(bytes(range(256)) * 40, maintype="application", subtype="octet-stream", filename="draft.bin")
     return message.as_bytes()

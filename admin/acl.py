@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import click
+from acl_imapd_admin.output import Site, must_folder, must_user, near, pass_site, with_json
 
-from acl_imapd.access.explain import Explanation, explain as explain_rights, what_can, who_can
+from acl_imapd.access.explain import Explanation, what_can, who_can
+from acl_imapd.access.explain import explain as explain_rights
 from acl_imapd.access.rights import ORDER, Rights, format_rights, parse_rights
 from acl_imapd.errors import Refused
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.database import Connection
-from acl_imapd_admin.output import Site, must_folder, must_user, near, pass_site, with_json
 
 
 @click.group()
@@ -102,7 +103,9 @@ def revoke(site: Site, folder: str, who: str) -> None:
         before = stored.read_acl(conn, found.acl_id)
         names = {entry.identifier.name for entry in before.entries} if before is not None else set()
         if identifier.name not in names:
-            raise Refused(f"The ACL of {folder} does not name {who}; `acl explain {who} FOLDER` tells why it has rights.")
+            raise Refused(
+                f"The ACL of {folder} does not name {who}; `acl explain {who} FOLDER` tells why it has rights."
+            )
         stored.remove_entries(conn, site.actor, found.id, identifier)
         return True
 
@@ -168,16 +171,12 @@ def explain_(site: Site, user: str, folder: str) -> None:
 
     def run(conn: Connection) -> Explanation:
         found = must_folder(conn, site.namespaces, folder)
-        return explain_rights(
-            conn, site.namespaces, must_user(conn, user), found, allow_anyone=site.allow_anyone
-        )
+        return explain_rights(conn, site.namespaces, must_user(conn, user), found, allow_anyone=site.allow_anyone)
 
     found = site.read(run)
     if site.as_json:
         values = dataclasses.asdict(found)
-        values["matched"] = [
-            {**_entry(one.entry), "via": list(one.via), "counts": one.counts} for one in found.matched
-        ]
+        values["matched"] = [{**_entry(one.entry), "via": list(one.via), "counts": one.counts} for one in found.matched]
         site.one(values)
         return
     for line in explain_lines(found):

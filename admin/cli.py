@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from acl_imapd import __version__
-from acl_imapd.config import DEFAULT_PATH, ConfigError
-from acl_imapd.errors import ImapError, Refused
-from acl_imapd.storage import audit, check as checks, migrate, rights as stored
-from acl_imapd.storage.bodies import sweep_bodies
-from acl_imapd.storage.database import unreachable
 from acl_imapd_admin.acl import acl, parse_letters
 from acl_imapd_admin.folder import folder
 from acl_imapd_admin.output import Site, confirm, pass_site, with_json
 from acl_imapd_admin.team import team
 from acl_imapd_admin.user import user
+
+from acl_imapd import __version__
+from acl_imapd.config import DEFAULT_PATH, ConfigError
+from acl_imapd.errors import ImapError, Refused
+from acl_imapd.storage import audit, migrate
+from acl_imapd.storage import check as checks
+from acl_imapd.storage import rights as stored
+from acl_imapd.storage.bodies import sweep_bodies
+from acl_imapd.storage.database import unreachable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

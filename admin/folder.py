@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from acl_imapd_admin.output import Site, confirm, must_folder, must_user, pass_site, with_json
+from acl_imapd_admin.team import must_team
 
 from acl_imapd.access.explain import folder_name, owner_name
 from acl_imapd.access.namespaces import valid_new_path
@@ -12,8 +14,6 @@ from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts, mailboxes, rights
 from acl_imapd.storage.database import Connection
 from acl_imapd.storage.visible import read_user_names
-from acl_imapd_admin.output import Site, confirm, must_folder, must_user, pass_site, with_json
-from acl_imapd_admin.team import must_team
 
 
 @click.group()

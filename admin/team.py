@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
+from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
 
 from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts
 from acl_imapd.storage.database import Connection
-from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
 
 
 @click.group()

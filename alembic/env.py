@@ -1,8 +1,7 @@
 """Runs the migrations on the connection that acl_imapd.storage.migrate hands over."""
 
-from alembic import context
-
 from acl_imapd.storage.schema import metadata
+from alembic import context
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)

@@ -7,16 +7,14 @@ begins with it, so that nothing that begins after a revocation has committed sti
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
-
-from acl_imapd.storage.database import Connection
 
 from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.access.rights import NONE, Ownership, Rights, effective_rights
 from acl_imapd.notify.coalesce import Coalesced
 from acl_imapd.storage.accounts import Identity, read_identity, read_user
+from acl_imapd.storage.database import Connection
 from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.mailboxes import Mailbox, read_mailbox
 from acl_imapd.storage.reactor import AsyncDatabase
@@ -251,9 +249,7 @@ class Directory:
         acl = self._acls.get(mailbox.acl_id)
         if acl is None:
             return None
-        known = rights[key] = effective_rights(
-            acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone
-        )
+        known = rights[key] = effective_rights(acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone)
         return known
 
     def _list(self, visible: Visible, identity: Identity, user_name: str) -> Listing:

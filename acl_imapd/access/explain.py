@@ -118,9 +118,7 @@ def who_can(conn: Connection, mailbox: Mailbox, wanted: Rights, *, allow_anyone:
     entries = acl.entries if acl is not None else ()
     found = []
     for identity in accounts.read_identities(conn):
-        rights = effective_rights(
-            entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone
-        )
+        rights = effective_rights(entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone)
         if rights and rights & wanted == wanted:
             found.append(Holder(identity.name, format_rights(rights)))
     return sorted(found, key=lambda holder: holder.user)

@@ -15,7 +15,8 @@ from acl_imapd.access.rights import NONE, Rights, format_rights
 from acl_imapd.access.view import MailboxView
 from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate
 from acl_imapd.mailbox.cache import Indexes
-from acl_imapd.storage import mailboxes, rights as stored
+from acl_imapd.storage import mailboxes
+from acl_imapd.storage import rights as stored
 from acl_imapd.storage.accounts import Actor, Identity
 from acl_imapd.storage.mailboxes import Mailbox, Status, Subscription
 from acl_imapd.storage.reactor import AsyncDatabase

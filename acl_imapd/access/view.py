@@ -27,7 +27,8 @@ from acl_imapd.access.rights import (
 from acl_imapd.errors import Cannot, NonExistent, NoPerm
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import RangeSet
-from acl_imapd.storage import bodies, mailboxes, messages, rights as stored
+from acl_imapd.storage import bodies, mailboxes, messages
+from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import BodyData
 from acl_imapd.storage.database import Connection
 from acl_imapd.storage.mailboxes import Mailbox, Status
@@ -180,9 +181,7 @@ class MailboxView:
     @requires(Rights.l)
     async def subscribe(self) -> None:
         """Subscribe this user to it."""
-        await self.access.gate.database.write(
-            mailboxes.subscribe, self.access.user_id, self.mailbox.id, self.name
-        )
+        await self.access.gate.database.write(mailboxes.subscribe, self.access.user_id, self.mailbox.id, self.name)
 
     @requires(Rights.r)
     async def index(self) -> MailboxIndex:
@@ -233,9 +232,7 @@ class MailboxView:
         database = self.access.gate.database
         return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
 
-    async def store_flags(
-        self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str]
-    ) -> tuple[int, int, int]:
+    async def store_flags(self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str]) -> tuple[int, int, int]:
         r"""Add (``+``), remove (``-``) or replace (``""``) flags; the masks (added, removed) that were allowed
         and the modseq.  Bit 0 is this user's \Seen.
 
@@ -265,9 +262,7 @@ class MailboxView:
             "remove_keywords": kept if how == "-" else (),
             "only_keywords": how == "" and may_keywords,
         }
-        modseq = await self._write(
-            [self.mailbox.id], _store, self.mailbox.id, self.access.user_id, uids, masks
-        )
+        modseq = await self._write([self.mailbox.id], _store, self.mailbox.id, self.access.user_id, uids, masks)
         return add, remove, modseq
 
     def _lacking(self, rights: Rights, flags: int, keywords: Sequence[str]) -> str:
@@ -343,9 +338,7 @@ def _with_changes(
     return result, [messages.read_changes(conn, mailbox_id, modseq) for mailbox_id, modseq in since]
 
 
-def _store(
-    conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any]
-) -> int:
+def _store(conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any]) -> int:
     masks = dict(masks)
     if masks.pop("only_keywords"):
         # Replacing: the keywords not named go.

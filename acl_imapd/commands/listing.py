@@ -184,9 +184,7 @@ class _Answer:
         line = b'LIST (%b) "/" %b' % (b" ".join(flags), mailbox_name(one.name))
         yield untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
         if b"MYRIGHTS" in self.cmd.returns:
-            yield untagged(
-                b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode())
-            )
+            yield untagged(b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode()))
         if one.mailbox.id in statuses:
             yield untagged(status_line(one.name, self.cmd.status, statuses[one.mailbox.id]))
 
@@ -203,7 +201,9 @@ def matcher(pattern: str) -> re.Pattern[str]:
     pattern = re.sub(r"%+", "%", pattern)
     if pattern[:5].upper() == "INBOX" and pattern[5:6] in ("", "/"):
         pattern = "INBOX" + pattern[5:]
-    parts = ("(?s:.*)" if part == "*" else "[^/]*" if part == "%" else re.escape(part) for part in _SPLIT.split(pattern))
+    parts = (
+        "(?s:.*)" if part == "*" else "[^/]*" if part == "%" else re.escape(part) for part in _SPLIT.split(pattern)
+    )
     return re.compile("".join(parts))
 
 

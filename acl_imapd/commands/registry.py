@@ -103,9 +103,7 @@ def command(
     *changes_access*: after it everybody's rights are looked at again before the answer goes out.  *deselects*: what was selected is
     closed even when the command then fails (RFC 3501 §6.3.1).
     """
-    needs = {
-        key: value if isinstance(value, Needs) else Needs(value) for key, value in (opens or {}).items()
-    }
+    needs = {key: value if isinstance(value, Needs) else Needs(value) for key, value in (opens or {}).items()}
 
     def declare(handler: Handler) -> Handler:
         if name in TABLE.commands:

@@ -120,8 +120,9 @@ class _Search:
         if isinstance(key, keys.Date) and key.kind == "internal":
             day, compare = key.day.toordinal(), _COMPARE[key.op]
             # The day in the zone the date was given in: RFC 3501 §6.4.4 disregards time and zone.
-            return lambda at: places[at] >= 0 and compare(
-                (index.dates[places[at]] + 60 * index.zones[places[at]]) // 86400 + _EPOCH_DAY, day
+            return lambda at: (
+                places[at] >= 0
+                and compare((index.dates[places[at]] + 60 * index.zones[places[at]]) // 86400 + _EPOCH_DAY, day)
             )
         return None
 

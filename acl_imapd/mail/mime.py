@@ -282,9 +282,7 @@ def _extension(fields: list[tuple[bytes, bytes, bytes]]) -> bytes:
     return b" ".join((told, language, _nstring(first(fields, b"content-location"))))
 
 
-def section(
-    message: bytes, part: Part, numbers: tuple[int, ...], what: bytes, fields: Sequence[bytes]
-) -> bytes | None:
+def section(message: bytes, part: Part, numbers: tuple[int, ...], what: bytes, fields: Sequence[bytes]) -> bytes | None:
     """The bytes of a section: *numbers* lead to a part, *what* is ``""``, HEADER, HEADER.FIELDS[.NOT], TEXT or MIME.
 
     None where there is no such part.  RFC 3501 §6.4.5: of what is no multipart, part 1 is its body.

@@ -97,9 +97,7 @@ class Selected:
         for low, high in uids.ranges[begin:]:
             if low > last:
                 break
-            for place in range(
-                bisect_left(self.known, low, start, stop), bisect_right(self.known, high, start, stop)
-            ):
+            for place in range(bisect_left(self.known, low, start, stop), bisect_right(self.known, high, start, stop)):
                 if flags[place - start] >= 0:
                     flags[place - start] |= bit
 

@@ -136,9 +136,7 @@ def sweep_bodies(conn: Connection, blobs: Blobs, limit: int = 500) -> int:
     if not rows:
         return 0
     conn.execute(
-        delete(body).where(
-            body.c.id.in_([row.id for row in rows]), ~exists().where(message.c.body_id == body.c.id)
-        )
+        delete(body).where(body.c.id.in_([row.id for row in rows]), ~exists().where(message.c.body_id == body.c.id))
     )
     for row in rows:
         if row.blob_key is not None:

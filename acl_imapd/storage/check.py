@@ -46,11 +46,15 @@ def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Probl
             if repair:
                 names = ("messages", "unseen", "deleted", "deleted_bytes", "size_bytes")
                 conn.execute(
-                    update(mailbox).where(mailbox.c.id == row.id).values(dict(zip(names, map(int, counted), strict=True)))
+                    update(mailbox)
+                    .where(mailbox.c.id == row.id)
+                    .values(dict(zip(names, map(int, counted), strict=True)))
                 )
     for row in conn.execute(text("SELECT mailbox_id, user_id, uids, count FROM seen")).all():
         if len(RangeSet.parse(row.uids)) != row.count:
-            problems.append(Problem(f"What user {row.user_id} has seen of folder {row.mailbox_id} is miscounted", False))
+            problems.append(
+                Problem(f"What user {row.user_id} has seen of folder {row.mailbox_id} is miscounted", False)
+            )
     for row in conn.execute(text("SELECT id, blob_key FROM body WHERE blob_key IS NOT NULL")).all():
         if not (blobs.directory / row.blob_key).exists():
             problems.append(Problem(f"The file {row.blob_key} of body {row.id} is missing", False))

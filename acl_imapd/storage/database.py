@@ -170,9 +170,7 @@ class Database:
             self._commit_together(conn, units)
         conn.close()
 
-    def _commit_together(
-        self, conn: Connection, units: list[tuple[Callable[[Connection], Any], Future[Any]]]
-    ) -> None:
+    def _commit_together(self, conn: Connection, units: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any]] = []
         try:
             conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -44,9 +44,7 @@ def bump(conn: Connection, *, acl: bool = False, tree: bool = False, identity: b
     return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
 
 
-_NEXT_UIDVALIDITY = (
-    update(site).values(last_uidvalidity=site.c.last_uidvalidity + 1).returning(site.c.last_uidvalidity)
-)
+_NEXT_UIDVALIDITY = update(site).values(last_uidvalidity=site.c.last_uidvalidity + 1).returning(site.c.last_uidvalidity)
 
 
 def next_uidvalidity(conn: Connection) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
 from acl_imapd.access.namespaces import INBOX, parent_path
 from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
@@ -368,9 +368,7 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
         conn.execute(update(mailbox).where(mailbox.c.id == one.id).values(values))
         pending += [child for child in read_children(conn, one.id) if not child.seen_own]
     bump(conn, tree=True)
-    append_audit(
-        conn, actor, "folder-seen", describe(conn, found), _seen_mode(found.seen_shared), _seen_mode(shared)
-    )
+    append_audit(conn, actor, "folder-seen", describe(conn, found), _seen_mode(found.seen_shared), _seen_mode(shared))
 
 
 def _seen_mode(shared: bool) -> str:
@@ -407,9 +405,7 @@ def unsubscribe(conn: Connection, user_id: UserId, mailbox_id: MailboxId) -> boo
 def unsubscribe_name(conn: Connection, user_id: UserId, name: str) -> bool:
     """Forget a subscription whose mailbox is gone; False where there was none."""
     mine = schema.subscription
-    gone = conn.execute(
-        delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id.is_(None), mine.c.name == name)
-    )
+    gone = conn.execute(delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id.is_(None), mine.c.name == name))
     return bool(gone.rowcount)
 
 
@@ -471,5 +467,3 @@ def _count_recent(conn: Connection, one: Mailbox) -> int:
     mine = schema.message
     query = select(func.count()).where(mine.c.mailbox_id == one.id, mine.c.uid > one.recent_uid)
     return int(conn.execute(query).scalar_one())
-
-

@@ -304,9 +304,7 @@ def _insert(
         raise Limit("The mailbox has used up its UIDs")
     own = _own_seen(box, user_id)
     modseq = box.highest_modseq + 1
-    bits = {
-        names: _keyword_bits(conn, box.id, names, make=True) for names in {one.keywords for one in messages}
-    }
+    bits = {names: _keyword_bits(conn, box.id, names, make=True) for names in {one.keywords for one in messages}}
     now = int(time.time())
     rows: list[dict[str, Any]] = []
     for uid, one, body_id in zip(range(box.uidnext, MAX_UID), messages, bodies, strict=False):
@@ -354,10 +352,7 @@ def _uids(uids: RangeSet) -> Any:
     if not uids.ranges:
         return text("1 = 0")
     return or_(
-        *(
-            message.c.uid == low if low == high else message.c.uid.between(low, high)
-            for low, high in uids.ranges
-        )
+        *(message.c.uid == low if low == high else message.c.uid.between(low, high) for low, high in uids.ranges)
     )
 
 
@@ -420,7 +415,9 @@ def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, 
         where = and_(message.c.mailbox_id == box.id, _uids(some), differs)
         if (add | remove) & SEEN:
             turns = conn.execute(
-                select(func.count()).where(where, (flags.op("&")(SEEN) == 0) if add & SEEN else flags.op("&")(SEEN) != 0)
+                select(func.count()).where(
+                    where, (flags.op("&")(SEEN) == 0) if add & SEEN else flags.op("&")(SEEN) != 0
+                )
             ).scalar_one()
             unseen += -turns if add & SEEN else turns
         if (add | remove) & DELETED:
@@ -433,9 +430,7 @@ def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, 
             deleted += sign * int(row[0])
             deleted_bytes += sign * int(row[1])
         done = conn.execute(
-            update(message)
-            .where(where)
-            .values(flags=flags.op("&")(~remove).op("|")(add), modseq=modseq)
+            update(message).where(where).values(flags=flags.op("&")(~remove).op("|")(add), modseq=modseq)
         )
         changed = changed or bool(done.rowcount)
     if changed:
@@ -443,9 +438,7 @@ def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, 
     return changed
 
 
-def expunge(
-    conn: Connection, mailbox_id: MailboxId, uids: RangeSet | None, *, only_deleted: bool = True
-) -> RangeSet:
+def expunge(conn: Connection, mailbox_id: MailboxId, uids: RangeSet | None, *, only_deleted: bool = True) -> RangeSet:
     r"""Remove messages for good, of *uids* (None: all) those with \Deleted; which ones."""
     box = _lock(conn, mailbox_id)
     if only_deleted and not box.deleted:
@@ -593,9 +586,7 @@ def _translate_keywords(
 def claim_recent(conn: Connection, mailbox_id: MailboxId, upto_uid: int) -> None:
     r"""Remember that some session was given \Recent up to *upto_uid*.  RFC 3501 §2.3.2."""
     conn.execute(
-        update(mailbox)
-        .where(mailbox.c.id == mailbox_id, mailbox.c.recent_uid < upto_uid)
-        .values(recent_uid=upto_uid)
+        update(mailbox).where(mailbox.c.id == mailbox_id, mailbox.c.recent_uid < upto_uid).values(recent_uid=upto_uid)
     )
 
 

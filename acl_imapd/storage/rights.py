@@ -319,9 +319,7 @@ def set_owner(
     before = conn.execute(select(*columns).where(mailbox.c.id == mailbox_id)).one()
     below = or_(mailbox.c.id == mailbox_id, mailbox.c.path.startswith(row.path + "/", autoescape=True))
     conn.execute(
-        update(mailbox)
-        .where(mailbox.c.home_id.is_(None), below)
-        .values(owner_user_id=user_id, owner_team_id=team_id)
+        update(mailbox).where(mailbox.c.home_id.is_(None), below).values(owner_user_id=user_id, owner_team_id=team_id)
     )
     bump(conn, acl=True, tree=True)
     append_audit(

@@ -65,9 +65,7 @@ class News:
     acls: dict[AclId, Acl]
 
 
-def read_news(
-    conn: Connection, since: Epochs, mailbox_ids: Sequence[MailboxId], user_ids: Sequence[UserId]
-) -> News:
+def read_news(conn: Connection, since: Epochs, mailbox_ids: Sequence[MailboxId], user_ids: Sequence[UserId]) -> News:
     """The epochs now; the ACLs changed after *since*; with every change, the mailboxes, identities and ACLs
     that somebody who has *mailbox_ids* selected depends on, read in the same snapshot."""
     epochs = read_epochs(conn)

@@ -1,9 +1,8 @@
 """The tables of the first release, the one row of site, and the roles that are there from the start."""
 
-from alembic import op
-
 from acl_imapd.storage.rights import BUILTIN_ROLES
 from acl_imapd.storage.schema import metadata, role, site
+from alembic import op
 
 revision = "0001"
 down_revision = None
