@@ -187,9 +187,7 @@ def _thread() -> list[bytes]:
 def _with_attachment() -> bytes:
     message = _new("alice", "project-x", "Stückliste als CSV", 9)
     message.set_content("The list of parts is attached.\n")
-    message.add_attachment(
-        b"part;count\nvalve;12\nhose;3\n", maintype="text", subtype="csv", filename="Stückliste.csv"
-    )
+    message.add_attachment(b"part;count\nvalve;12\nhose;3\n", maintype="text", subtype="csv", filename="Stückliste.csv")
     message.add_attachment(bytes(range(256)) * 40, maintype="application", subtype="octet-stream", filename="draft.bin")
     return message.as_bytes()
 

@@ -24,7 +24,7 @@ from acl_imapd.access.rights import (
     listrights,
     parse_rights,
 )
-from acl_imapd.errors import Cannot, NonExistent, NoPerm
+from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import RangeSet
 from acl_imapd.storage import bodies, mailboxes, messages
@@ -38,7 +38,7 @@ from acl_imapd.types import BodyId, MailboxId
 if TYPE_CHECKING:
     from acl_imapd.access.gate import Access
 
-__all__ = ["MailboxView", "NewMessage"]
+__all__ = ["BodyData", "Copied", "MailboxView", "NewMessage"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class MailboxView:
                 _change_acl, access.actor, self.mailbox.id, name, negative, op, rights,
                 access.gate.directory.allow_anyone,
             )  # fmt: skip
-        except stored.Refused as error:
+        except Refused as error:
             raise NonExistent() from error
 
     @requires(Rights.a)
@@ -321,6 +321,7 @@ class MailboxView:
             index = indexes.loaded(mailbox_id)
             if index is not None:
                 since.append((mailbox_id, index.highest_modseq))
+        result: T
         result, changes = await self.access.gate.database.write(_with_changes, since, fn, args, kwargs)
         for change in changes:
             indexes.apply(change)

@@ -59,7 +59,7 @@ def parse_append(arguments: Arguments) -> Append:
     while not messages or arguments.try_sp():
         if not messages:
             arguments.sp()
-        bits, keywords = 0, ()
+        bits, keywords = 0, tuple[str, ...]()
         if arguments.peek() == b"(":
             bits, keywords = split_flags(arguments.flag_list())
             arguments.sp()

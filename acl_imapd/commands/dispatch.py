@@ -52,6 +52,9 @@ async def dispatch(session: Session, event: CommandReceived) -> None:
         )
     name = event.name.decode("latin-1") if command is not None else "command"
     session.write(tagged(event.tag, status, text or f"{name} done", code))
+    if session.leaving:
+        session.end()
+        session.channel.close()
 
 
 async def _run(session: Session, event: CommandReceived) -> Done:

@@ -154,6 +154,8 @@ async def _send(
         bodies = await view.read_bodies(sorted(set(ids.values())), columns)
     # What the index tells is read after the last wait, so that it is of one moment.
     flags = selected.flags(start, stop)
+    if Item(b"FLAGS") in items and selected.owes():
+        selected.expect(uids, flags)  # told here, not again
     keywords = index.keywords
     names = [item.name if isinstance(item, Item) else item.label for item in items]
     if not columns and names == [b"UID", b"FLAGS"]:  # what most clients ask of thousands

@@ -111,7 +111,7 @@ class _Answer:
             if b"SUBSCRIBED" in cmd.selects:
                 wanted = [one for one in wanted if one.name in subscribed]
             found = await self.session.user.statuses(wanted, recent=b"RECENT" in cmd.status)
-            statuses = dict(found)
+            statuses = {int(key): value for key, value in found.items()}
         lines = list(self._lines(frozenset(subscribed), statuses))
         for start in range(0, len(lines), LINES_PER_CHUNK):
             self.session.write(b"".join(lines[start : start + LINES_PER_CHUNK]))

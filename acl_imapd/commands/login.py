@@ -62,7 +62,7 @@ async def logout(session: Session, _cmd: object) -> None:
     """Ends the session."""
     session.tell(b"BYE Goodbye")
     session.unselect()
-    session.channel.close()
+    session.leaving = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,8 @@ def command(
 
     *opens*: which fields of what *args* returns name mailboxes, and what is needed on them; the handler gets a view
     for each, by that name.  *expunge_ok*: EXPUNGE may be told before the tagged answer (RFC 3501 §7.4.1).
-    *changes_access*: after it everybody's rights are looked at again before the answer goes out.  *deselects*: what was selected is
-    closed even when the command then fails (RFC 3501 §6.3.1).
+    *changes_access*: after it everybody's rights are looked at again before the answer goes out.  *deselects*: what was
+    selected is closed even when the command then fails (RFC 3501 §6.3.1).
     """
     needs = {key: value if isinstance(value, Needs) else Needs(value) for key, value in (opens or {}).items()}
 

@@ -86,8 +86,8 @@ class _Search:
                 among = await self._find(part, among)
             return among
         if isinstance(key, keys.Or):
-            first = set(await self._find(key.first, among))
-            second = set(await self._find(key.second, [at for at in among if at not in first]))
+            first = set(await self._find(key.a, among))
+            second = set(await self._find(key.b, [at for at in among if at not in first]))
             return [at for at in among if at in first or at in second]
         if isinstance(key, keys.Not):
             found = set(await self._find(key.key, among))
@@ -111,12 +111,12 @@ class _Search:
         if isinstance(key, keys.New):
             return lambda at: bool(flags[at] & RECENT) and not flags[at] & 1
         if isinstance(key, keys.Seq | keys.UidSet):
-            numbers = self._numbers(key.numbers, uid=isinstance(key, keys.UidSet))
+            numbers = self._numbers(key.set, uid=isinstance(key, keys.UidSet))
             return lambda at: at + 1 in numbers
         if isinstance(key, keys.Larger):
-            return lambda at: places[at] >= 0 and index.sizes[places[at]] > key.octets
+            return lambda at: places[at] >= 0 and index.sizes[places[at]] > key.size_bytes
         if isinstance(key, keys.Smaller):
-            return lambda at: places[at] >= 0 and index.sizes[places[at]] < key.octets
+            return lambda at: places[at] >= 0 and index.sizes[places[at]] < key.size_bytes
         if isinstance(key, keys.Date) and key.kind == "internal":
             day, compare = key.day.toordinal(), _COMPARE[key.op]
             # The day in the zone the date was given in: RFC 3501 §6.4.4 disregards time and zone.
@@ -155,7 +155,7 @@ def _cost(key: keys.Key) -> int:
     if isinstance(key, keys.And):
         return max(map(_cost, key.keys))
     if isinstance(key, keys.Or):
-        return max(_cost(key.first), _cost(key.second))
+        return max(_cost(key.a), _cost(key.b))
     if isinstance(key, keys.Not):
         return _cost(key.key)
     if isinstance(key, keys.Text | keys.Body):

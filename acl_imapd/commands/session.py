@@ -68,6 +68,7 @@ class Session:
         self.enabled: set[bytes] = set()
         self.closed = False
         self.tag = b"*"
+        self.leaving = False  # closed once the answer is out
         self.idling = False
         self.mailbox_id = MailboxId(0)
         self.user_id = UserId(0)

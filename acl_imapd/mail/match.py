@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import datetime
 import email.utils
 import quopri
@@ -73,10 +74,8 @@ def body_contains(message: bytes, part: Part, needle: str) -> bool:
     body = message[part.body : part.end]
     encoding = (first(header_fields(message[part.start : part.body]), b"content-transfer-encoding") or b"").lower()
     if encoding == b"base64":
-        try:
+        with contextlib.suppress(binascii.Error):
             body = binascii.a2b_base64(re.sub(rb"[^A-Za-z0-9+/]", b"", body) + b"==")
-        except binascii.Error:
-            pass
     elif encoding == b"quoted-printable":
         body = quopri.decodestring(body)
     charset = part.parameter(b"charset")

@@ -143,7 +143,7 @@ class ImapProtocol(Protocol):
 
         def ended(result: object) -> None:
             self._busy = False
-            if isinstance(result, Failure) and not result.check(Disconnected):
+            if isinstance(result, Failure) and not isinstance(result.value, Disconnected):
                 structlog.get_logger().error("session failed", failure=result.getTraceback())
                 self.session.bye("The server made a mistake")
             if self._upgrade:

@@ -141,7 +141,9 @@ class Service:
 
         factory = ImapFactory(make, limit=self.settings.imap.max_connections)
         self.factories.append(factory)
-        return TLSMemoryBIOFactory(self.tls, False, factory) if implicit_tls else factory
+        wrapped: Any = factory
+        tls: Any = self.tls
+        return TLSMemoryBIOFactory(tls, False, wrapped) if implicit_tls else factory
 
     def start(self) -> None:
         """Listen.  StartError where a port is taken."""

@@ -83,7 +83,7 @@ def read_user_by_id(conn: Connection, user_id: UserId) -> User | None:
 
 
 def _user(row: Row[Any] | None) -> User | None:
-    return None if row is None else User(*row)
+    return None if row is None else User(*tuple(row))
 
 
 def list_users(conn: Connection) -> list[User]:

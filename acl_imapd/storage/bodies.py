@@ -96,14 +96,11 @@ class BodyData:
     message: bytes = b""
 
 
-_COLUMNS = {"envelope": 1, "structure": 2, "structure_ext": 4, "header": 8, "message": 16}
-
-
 def read_bodies(
     conn: Connection, ids: Sequence[BodyId], columns: frozenset[str], *, blobs: Blobs
 ) -> dict[BodyId, BodyData]:
     """*columns* (envelope, structure, structure_ext, header, message) of those bodies, in one statement each 500."""
-    wanted = [name for name in ("envelope", "structure", "structure_ext") if name in columns]
+    wanted: list[str] = [name for name in ("envelope", "structure", "structure_ext") if name in columns]
     names = list(wanted)
     if "header" in columns or "message" in columns:
         names.append("header")
@@ -113,7 +110,7 @@ def read_bodies(
     found: dict[BodyId, BodyData] = {}
     for start in range(0, len(ids), 500):
         for row in conn.execute(query.where(body.c.id.in_(ids[start : start + 500]))):
-            values = {name: bytes(getattr(row, name)) for name in wanted}
+            values: dict[str, bytes] = {name: bytes(getattr(row, name)) for name in wanted}
             if "header" in columns:
                 values["header"] = bytes(row.header)
             if "message" in columns:

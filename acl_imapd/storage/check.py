@@ -21,7 +21,7 @@ class Problem:
 
 _COUNTERS = text(
     "SELECT mailbox.id, mailbox.path, mailbox.messages, mailbox.unseen, mailbox.deleted, mailbox.deleted_bytes,"
-    " mailbox.size_bytes, mailbox.uidnext, mailbox.highest_modseq, COUNT(message.uid) AS n,"
+    " mailbox.size_bytes, mailbox.uidnext, mailbox.highest_modseq, COUNT(message.uid) AS n_messages,"
     " COALESCE(SUM(CASE WHEN message.uid IS NOT NULL AND message.flags & 1 = 0 THEN 1 ELSE 0 END), 0) AS n_unseen,"
     " COALESCE(SUM(CASE WHEN message.flags & 8 <> 0 THEN 1 ELSE 0 END), 0) AS n_deleted,"
     " COALESCE(SUM(CASE WHEN message.flags & 8 <> 0 THEN message.size ELSE 0 END), 0) AS n_deleted_bytes,"
@@ -40,7 +40,7 @@ def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Probl
     for row in conn.execute(_COUNTERS).all():
         if row.top_uid >= row.uidnext or row.top_modseq > row.highest_modseq:
             problems.append(Problem(f"Folder {row.path} (id {row.id}) has a UID or modseq beyond its last", False))
-        counted = (row.n, row.n_unseen, row.n_deleted, row.n_deleted_bytes, row.n_size)
+        counted = (row.n_messages, row.n_unseen, row.n_deleted, row.n_deleted_bytes, row.n_size)
         if counted != (row.messages, row.unseen, row.deleted, row.deleted_bytes, row.size_bytes):
             problems.append(Problem(f"Folder {row.path} (id {row.id}) counts its messages wrongly", True))
             if repair:
@@ -50,8 +50,8 @@ def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Probl
                     .where(mailbox.c.id == row.id)
                     .values(dict(zip(names, map(int, counted), strict=True)))
                 )
-    for row in conn.execute(text("SELECT mailbox_id, user_id, uids, count FROM seen")).all():
-        if len(RangeSet.parse(row.uids)) != row.count:
+    for row in conn.execute(text("SELECT mailbox_id, user_id, uids, count AS stored FROM seen")).all():
+        if len(RangeSet.parse(row.uids)) != row.stored:
             problems.append(
                 Problem(f"What user {row.user_id} has seen of folder {row.mailbox_id} is miscounted", False)
             )

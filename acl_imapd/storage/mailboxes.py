@@ -124,8 +124,8 @@ def _tree(home_id: UserId | None) -> Any:
 def read_descendants(conn: Connection, of: Mailbox) -> list[Mailbox]:
     """All mailboxes below, by path."""
     # '0' follows '/': the range holds just the paths that begin with "path/", and is read from the index.
-    below = mailbox.c.path.between(of.path + "/", of.path + "0") if _binary_order(conn) else None
-    if below is None:
+    below: Any = mailbox.c.path.between(of.path + "/", of.path + "0")
+    if not _binary_order(conn):
         below = mailbox.c.path.startswith(of.path + "/", autoescape=True)
     rows = conn.execute(_ALL.where(_tree(of.home_id), below).order_by(mailbox.c.path))
     return [found for found in _mailboxes(rows) if found.path.startswith(of.path + "/")]
