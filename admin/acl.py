@@ -31,9 +31,11 @@ def parse_letters(conn: Connection, text: str) -> Rights:
     role = stored.read_role(conn, text)
     if role is not None:
         return parse_rights(role.rights)
-    if text and set(text) <= set(ORDER + "cd"):
-        return parse_rights(text)
     names = [one.name for one in stored.list_roles(conn)]
+    # "read" is letters too, a among them: what looks like a role's name in letters out of order is not meant.
+    letters = set(text) <= set(ORDER + "cd") and text != ""
+    if letters and (not near(text, names) or list(text) == sorted(text, key=(ORDER + "cd").index)):
+        return parse_rights(text)
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
 
 

@@ -189,3 +189,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(text: str) -> None:
     click.echo(f"acl-imapd-admin: {text}", err=True)
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

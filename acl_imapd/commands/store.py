@@ -15,7 +15,7 @@ from acl_imapd.errors import ExpungeIssued
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.proto.sequence import SequenceSet
-from acl_imapd.ranges import RangeSet
+from acl_imapd.ranges import EMPTY, RangeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ async def _store(session: Session, cmd: Store) -> None:
     view, selected = writable(session)
     seqs = sequence_numbers(selected, cmd.numbers, uid=cmd.uid)
     uids = selected.uids_of(seqs)
+    owed = selected.owed() if cmd.silent else EMPTY
     before = {low: selected.flags(low - 1, high) for low, high in seqs.ranges} if cmd.silent else {}
     add, remove, _ = await view.store_flags(uids, cmd.how, cmd.flags, cmd.keywords)
     if session.selected is not selected:
@@ -70,10 +71,10 @@ async def _store(session: Session, cmd: Store) -> None:
         # RFC 3501 §6.4.6: nothing is told of what the client asked for; what others did is.
         for low, high in seqs.ranges:
             expected = [bits & ~remove | add if bits >= 0 else bits for bits in before[low]]
-            if not cmd.keywords and cmd.how:
-                selected.expect(selected.uids(low - 1, high), expected)
-            else:
-                selected.expect(selected.uids(low - 1, high), selected.flags(low - 1, high))
+            if cmd.keywords or not cmd.how:
+                expected = selected.flags(low - 1, high)
+            pairs = [pair for pair in zip(selected.uids(low - 1, high), expected, strict=True) if pair[0] not in owed]
+            selected.expect([uid for uid, _ in pairs], [bits for _, bits in pairs])
         return
     if await _tell(session, selected, seqs, uid=cmd.uid):
         raise ExpungeIssued("Some of these messages have been removed meanwhile")

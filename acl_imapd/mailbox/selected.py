@@ -108,6 +108,10 @@ class Selected:
         for uid, bits in zip(uids, flags, strict=True):
             self._expected[uid] = bits & ~RECENT
 
+    def owed(self) -> RangeSet:
+        """The UIDs of messages whose flags have changed and were not told."""
+        return self._changed() if self.owes() else EMPTY
+
     def owes(self) -> bool:
         """True when there may be something to tell."""
         index = self.index
