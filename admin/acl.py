@@ -32,9 +32,8 @@ def parse_letters(conn: Connection, text: str) -> Rights:
     if role is not None:
         return parse_rights(role.rights)
     names = [one.name for one in stored.list_roles(conn)]
-    # "read" is letters too, a among them: what looks like a role's name in letters out of order is not meant.
-    letters = set(text) <= set(ORDER + "cd") and text != ""
-    if letters and (not near(text, names) or list(text) == sorted(text, key=(ORDER + "cd").index)):
+    # "read" is letters too, a among them: what is nearly a role's name is not meant as letters.
+    if text and set(text) <= set(ORDER + "cd") and not near(text, names, cutoff=0.75):
         return parse_rights(text)
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
 

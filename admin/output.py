@@ -165,9 +165,9 @@ def confirm(question: str, *, yes: bool) -> None:
 # -- looking things up ----------------------------------------------------------------------------------------------
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def near(name: str, known: Sequence[str], *, cutoff: float = 0.6) -> str:
     """``; did you mean …?`` where something is near."""
-    found = difflib.get_close_matches(name, known, 1, 0.6)
+    found = difflib.get_close_matches(name, known, 1, cutoff)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
