@@ -1,0 +1,37 @@
+"""The documents tell the truth."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import click
+import msgspec
+from acl_imapd_admin.cli import cli
+
+from acl_imapd.commands.table import extension_table
+from acl_imapd.config import Settings, load_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_readme_has_the_extensions_of_the_command_table():
+    assert extension_table() in (ROOT / "README.md").read_text()
+
+
+def test_the_sample_has_every_setting_and_its_default():
+    sample = tomllib.loads((ROOT / "etc/acl-imapd.toml").read_text())
+
+    assert {name: set(table) for name, table in msgspec.to_builtins(Settings()).items()} == {
+        name: set(table) for name, table in sample.items()
+    }
+    load_settings(ROOT / "etc/acl-imapd.toml", {})
+
+
+def test_every_administrators_verb_is_documented_and_has_an_example():
+    text = (ROOT / "docs/administration.md").read_text()
+    for noun, group in cli.commands.items():
+        assert isinstance(group, click.Group)
+        for verb, command in group.commands.items():
+            assert f"`{noun} {verb}" in text, f"{noun} {verb}"
+            assert f"acl-imapd-admin {noun} {verb}" in (command.help or ""), f"{noun} {verb}"
