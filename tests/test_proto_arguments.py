@@ -78,7 +78,7 @@ def test_errors_do_not_repeat_a_password() -> None:
         (b'"InBox/Sub"', "INBOX/Sub"),
         (b"inboxes", "inboxes"),
         (b"Entw&APw-rfe", "Entwürfe"),
-        (b"&ATE-nbox", "ınbox"),
+        (b"&ATE-nbox", "\u0131nbox"),
         (b'"Other Users/bob/"', "Other Users/bob/"),
         (b"a]", "a]"),
     ],
@@ -93,7 +93,7 @@ def test_mailbox_names_are_utf8_once_enabled() -> None:
     assert read(b"R&D", utf8=True).mailbox() == "R&D"
 
 
-@pytest.mark.parametrize("wire", [b"R&D", b'"\xc3\xa9"', b"", b"(", b"a&AAA-", b"x%*"[1:]])
+@pytest.mark.parametrize("wire", [b"R&D", b'"\xc3\xa9"', b"", b"(", b"a&AAA-", b"%"])
 def test_wrong_mailbox_names_are_refused(wire: bytes) -> None:
     with pytest.raises(ParseError):
         read(wire).mailbox()
@@ -243,12 +243,15 @@ def test_nothing_but_a_parse_error_comes_of_bad_arguments(
     pieces: list[bytes | Literal], parsers: list[Callable[[Arguments], object]], utf8: bool
 ) -> None:
     arguments = Arguments(pieces, utf8=utf8)
+    texts: list[str] = []
+
     for parse in parsers:
         try:
             parse(arguments)
         except ParseError as error:
-            assert error.text.isascii()
-            assert error.text.isprintable()
+            texts.append(error.text)
+
+    assert all(text.isascii() and text.isprintable() for text in texts)
 
 
 @pytest.mark.parametrize("parse", PARSERS)

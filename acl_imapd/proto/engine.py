@@ -226,8 +226,7 @@ class Engine:
         if self._expecting_line:
             return self._line_too_long()
         self._fresh = False
-        self._long_head = bytes(self._buffer[:_HEAD_BYTES])
-        self._long_tail = b""
+        self._long_head = self._long_tail = b""
         self._long_bytes = 0
         self._searched = 0
         self._phase = _Phase.LONG_LINE
@@ -237,14 +236,17 @@ class Engine:
         found = self._buffer.find(b"\n")
         part = self._cut(found + 1)[:-1] if found >= 0 else self._cut(len(self._buffer))
         self._long_bytes += len(part)
+        self._long_head += part[: _HEAD_BYTES - len(self._long_head)]
         self._long_tail = (self._long_tail + part[-_TAIL_BYTES - 1 :])[-_TAIL_BYTES - 1 :]
         if self._long_bytes > self._endless_bytes():
             return self._line_too_long()
         if found < 0:
             return False
-        tail = self._long_tail.removesuffix(b"\r")[-_TAIL_BYTES:]
+        head, tail = self._long_head, self._long_tail.removesuffix(b"\r")[-_TAIL_BYTES:]
+        if self._long_bytes == len(head):
+            head = head.removesuffix(b"\r")
         self._phase = _Phase.LINE
-        return self._take_line(self._long_head, tail, self._long_line_error())
+        return self._take_line(head, tail, self._long_line_error())
 
     def _read_literal(self) -> Event | bool:
         part = self._cut(min(self._literal_left, len(self._buffer)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from acl_imapd.proto.syntax import ATOM_CHARS
 
@@ -21,8 +21,8 @@ _UNSHIFTED = re.compile(r"&(?:([A-Za-z0-9+,]*)-)?")
 _NOT_TEXT = re.compile(r"[^\x20-\x7e]")
 
 _EPOCH = datetime(1970, 1, 1)
-_FIRST_SECOND = int((datetime.min - _EPOCH) / timedelta(seconds=1))
-_LAST_SECOND = int((datetime.max - _EPOCH) / timedelta(seconds=1))
+_FIRST_SECOND = (datetime.min - _EPOCH) // timedelta(seconds=1)
+_LAST_SECOND = (datetime.max - _EPOCH) // timedelta(seconds=1)
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
@@ -105,7 +105,7 @@ def flag_list(flags: Iterable[bytes]) -> bytes:
 def date_time(seconds: int, zone_minutes: int) -> bytes:
     """The quoted date-time of *seconds* since 1970 UTC as seen in its zone; years 1 to 9999."""
     local = min(max(seconds + zone_minutes * 60, _FIRST_SECOND), _LAST_SECOND)
-    when = datetime.fromtimestamp(0, UTC) + timedelta(seconds=local)
+    when = _EPOCH + timedelta(seconds=local)
     hours, minutes = divmod(abs(zone_minutes), 60)
     return b'"%2d-%b-%04d %02d:%02d:%02d %c%02d%02d"' % (
         when.day,
