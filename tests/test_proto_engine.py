@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from acl_imapd.proto.arguments import Arguments
@@ -340,6 +340,7 @@ PIECES = st.one_of(
 @given(
     pieces=st.lists(PIECES, max_size=40), cuts=st.lists(st.integers(0, 400), max_size=40), authenticated=st.booleans()
 )
+@example(pieces=[b"x" * 31, b"\r\n"], cuts=[32], authenticated=False)
 def test_events_do_not_depend_on_how_the_bytes_arrive(
     pieces: list[bytes], cuts: list[int], authenticated: bool
 ) -> None:
