@@ -31,7 +31,6 @@ _LIST_ATOM = re.compile(rb"[%b]+" % LIST_CHARS)
 _FLAG = re.compile(rb"\\?[%b]+" % ATOM_CHARS)
 _DIGITS = re.compile(rb"[0-9]+")
 _SET = re.compile(rb"[0-9*:,]+")
-_SPACES = re.compile(rb" *")
 # quoted = DQUOTE *QUOTED-CHAR DQUOTE; 8-bit is let through, its decoding is the reader's matter.
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\0]++|\\["\\])*+)"')
 _ESCAPED = re.compile(rb"\\(.)")
@@ -73,6 +72,8 @@ class Arguments:
                 self._texts.append(b"")
             else:
                 self._texts[-1] = self._texts[-1] + piece if self._texts[-1] else piece
+        # Some clients end a line with a space; nothing of the grammar does.
+        self._texts[-1] = self._texts[-1].rstrip(b" ")
         self._index = 0  # of the text, and of the literal that follows it
         self._text = self._texts[0]
         self._at = 0
@@ -88,18 +89,13 @@ class Arguments:
         return self._at >= len(self._text) and self._index < len(self._literals)
 
     def at_end(self) -> bool:
-        """Whether nothing is left, not even a space."""
+        """Whether nothing is left; spaces at the very end do not count."""
         return self._at >= len(self._text) and self._index >= len(self._literals)
 
     def end(self) -> None:
-        """Refuses anything that is left, save spaces: some clients end a line with one."""
-        self._at = self._skipped_spaces()
+        """Refuses anything that is left."""
         if not self.at_end():
             raise ParseError(f"Unexpected text after {self._last}")
-
-    def _skipped_spaces(self) -> int:
-        match = _SPACES.match(self._text, self._at)
-        return match.end() if match else self._at
 
     def peek(self) -> bytes:
         """The next octet without consuming it: ``b"{"`` before a literal, ``b""`` at the end."""
@@ -311,7 +307,7 @@ class Arguments:
         if self.peek() == b"(":
             return self.flag_list()
         flags = [self.flag()]
-        while self.try_sp() and not self.at_end():
+        while self.try_sp():
             flags.append(self.flag())
         return tuple(flags)
 

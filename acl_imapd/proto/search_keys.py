@@ -175,7 +175,7 @@ def parse_search(arguments: Arguments) -> SearchCommand:
         arguments.sp()
     reader = _Reader(arguments, charset)
     keys = [reader.key(1)]
-    while arguments.try_sp() and not arguments.at_end():
+    while arguments.try_sp():
         keys.append(reader.key(1))
     arguments.end()
     return SearchCommand(keys[0] if len(keys) == 1 else And(tuple(keys)), returns)
