@@ -38,16 +38,15 @@ def parse_letters(conn: Connection, text: str) -> Rights:
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
 
 
-def _change(
-    site: Site, folder: str, who: str, letters: str, reason: str | None, *, negative: bool
-) -> tuple[str, stored.Acl]:
-    def change(conn: Connection) -> tuple[str, stored.Acl]:
+def _change(site: Site, folder: str, who: str, letters: str, reason: str | None, *, negative: bool) -> str:
+    def change(conn: Connection) -> str:
         found = must_folder(conn, site.namespaces, folder)
         identifier = stored.resolve_identifier(conn, who, allow_anyone=site.allow_anyone)
         new = parse_letters(conn, letters)
-        return format_rights(new), stored.change_entry(
+        stored.change_entry(
             conn, site.actor, found.id, identifier, negative=negative, op="set", rights=new, reason=reason
         )
+        return format_rights(new)
 
     return site.write(change)
 
@@ -67,7 +66,7 @@ def grant(site: Site, folder: str, who: str, rights: str, reason: str | None) ->
 
     Example: acl-imapd-admin acl grant "Shared Folders/Project X" group:project-x editor --reason "kick-off"
     """
-    letters, _ = _change(site, folder, who, rights, reason, negative=False)
+    letters = _change(site, folder, who, rights, reason, negative=False)
     site.done(f"{who} has {letters} on {folder}.", folder=folder, identifier=who, rights=letters)
 
 
@@ -83,7 +82,7 @@ def deny(site: Site, folder: str, who: str, rights: str, reason: str | None) -> 
 
     Example: acl-imapd-admin acl deny "Shared Folders/Project X" bob rswipkxte
     """
-    letters, _ = _change(site, folder, who, rights, reason, negative=True)
+    letters = _change(site, folder, who, rights, reason, negative=True)
     site.done(f"{letters} is taken from {who} on {folder}.", folder=folder, identifier=f"-{who}", rights=letters)
 
 

@@ -7,6 +7,7 @@ begins with it, so that nothing that begins after a revocation has committed sti
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -44,6 +45,9 @@ class EpochSource(Protocol):
 
     def peek(self) -> Epochs | None:
         """The epochs now, without leaving the thread; None where that needs a query."""
+
+    def changed_acls(self, since_epoch: int) -> list[int] | None:
+        """The ACLs changed after that epoch, likewise; None also where they are too many."""
 
 
 class Watcher(Protocol):
@@ -103,8 +107,33 @@ class Directory:
     async def refresh(self) -> None:
         """After this nothing remembered is older than the call, and every watcher has been told."""
         epochs = self._source.peek()
-        if epochs is None or epochs != self._epochs:
+        if epochs is not None and epochs == self._epochs:
+            return
+        if epochs is None or self._watchers or not self._forget_quickly(epochs):
             await self._catch_up.request()
+
+    def _forget_quickly(self, epochs: Epochs) -> bool:
+        """Without anybody to tell there is nothing to read but which ACLs changed.  False where it takes a query."""
+        since = self._epochs
+        changed = self._source.changed_acls(since.acl) if epochs.acl != since.acl else []
+        if changed is None or since.acl < 0:
+            return False
+        self._forget(since, epochs, [AclId(one) for one in changed])
+        return True
+
+    def _forget(self, since: Epochs, epochs: Epochs, changed: Sequence[AclId]) -> None:
+        self._epochs = epochs
+        self._generation += 1
+        self._listings.clear()
+        if epochs.tree != since.tree:
+            self._places.clear()
+        if epochs.identity != since.identity:
+            self._homes.clear()
+            self._identities.clear()
+            self._rights.clear()
+        for acl_id in changed:
+            self._acls.pop(acl_id, None)
+            self._rights.pop(acl_id, None)
 
     def stale(self) -> bool:
         """True when a look at the database is needed to know.  Cheap on SQLite, always True elsewhere."""
@@ -117,19 +146,8 @@ class Directory:
         news = await self._database.read(read_news, since, watched, users)
         if news.epochs == since:
             return
-        self._epochs = news.epochs
-        self._generation += 1
-        self._listings.clear()
-        if news.epochs.tree != since.tree:
-            self._places.clear()
-        if news.epochs.identity != since.identity:
-            self._homes.clear()
-            self._identities.clear()
-            self._rights.clear()
-            self._identities.update(news.identities)
-        for acl_id in news.changed_acls:
-            self._acls.pop(acl_id, None)
-            self._rights.pop(acl_id, None)
+        self._forget(since, news.epochs, news.changed_acls)
+        self._identities.update(news.identities)
         for acl_id, acl in news.acls.items():
             self._acls[acl_id] = acl
         for mailbox_id in watched:

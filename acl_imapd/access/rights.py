@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from typing import Protocol
 
 from acl_imapd.errors import BadCommand
@@ -46,6 +47,7 @@ _LETTERS = {letter: Rights[letter] for letter in ORDER} | {"c": CREATE_MEMBERS, 
 CHANGES_MAILBOX = Rights.i | Rights.e
 
 
+@lru_cache(4096)
 def parse_rights(text: str) -> Rights:
     """The rights that the letters of *text* stand for; ``c`` and ``d`` stand for their members.
 

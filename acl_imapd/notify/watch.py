@@ -32,6 +32,12 @@ class SqliteWatch:
             self._epochs = Epochs(*row)
         return self._epochs
 
+    def changed_acls(self, since_epoch: int) -> list[int] | None:
+        """The ACLs changed after that epoch."""
+        query = "SELECT id FROM acl WHERE epoch > ? LIMIT 1000"
+        rows = self._connection.execute(query, (since_epoch,)).fetchall()
+        return [row[0] for row in rows] if len(rows) < 1000 else None
+
     def anything_new(self) -> bool:
         """True when something was committed since the last call."""
         self.peek()
@@ -58,6 +64,10 @@ class PostgresqlWatch:
         self.lost: Callable[[], None] = lambda: None
 
     def peek(self) -> Epochs | None:
+        """None: only a query tells."""
+        return None
+
+    def changed_acls(self, since_epoch: int) -> list[int] | None:
         """None: only a query tells."""
         return None
 

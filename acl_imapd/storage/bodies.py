@@ -7,10 +7,11 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -57,6 +58,10 @@ class Blobs:
         (self.directory / key).unlink(missing_ok=True)
 
 
+_INSERT: dict[str, Any] = {
+    name: make(body).on_conflict_do_nothing(index_elements=["sha256"]).returning(body.c.id)
+    for name, make in (("postgresql", postgresql_insert), ("sqlite", sqlite_insert))
+}
 _KNOWN = select(body.c.id).where(body.c.sha256 == bindparam("sha256"))
 
 
@@ -67,8 +72,7 @@ def store_body(conn: Connection, blobs: Blobs, data: bytes, parsed: Parsed) -> B
     if known is not None:
         return BodyId(known)
     key = blobs.write(digest, data) if len(data) > blobs.inline_limit_bytes else None
-    make: Any = postgresql_insert if conn.dialect.name == "postgresql" else sqlite_insert
-    statement = make(body).on_conflict_do_nothing(index_elements=["sha256"]).returning(body.c.id)
+    statement = _INSERT[conn.dialect.name]
     values = {
         "sha256": digest,
         "size": len(data),
@@ -96,6 +100,13 @@ class BodyData:
     message: bytes = b""
 
 
+@lru_cache(64)
+def _queries(names: tuple[str, ...]) -> tuple[Select[Any], Select[Any]]:
+    """The statements for many bodies and for one; built once for each set of columns."""
+    query = select(body.c.id, *(body.c[name] for name in names))
+    return query.where(body.c.id.in_(bindparam("ids", expanding=True))), query.where(body.c.id == bindparam("body_id"))
+
+
 def read_bodies(
     conn: Connection, ids: Sequence[BodyId], columns: frozenset[str], *, blobs: Blobs
 ) -> dict[BodyId, BodyData]:
@@ -106,10 +117,12 @@ def read_bodies(
         names.append("header")
     if "message" in columns:
         names += ["text", "blob_key"]
-    query = select(body.c.id, *(body.c[name] for name in names))
+    query, one = _queries(tuple(names))
     found: dict[BodyId, BodyData] = {}
     for start in range(0, len(ids), 500):
-        for row in conn.execute(query.where(body.c.id.in_(ids[start : start + 500]))):
+        some = ids[start : start + 500]
+        rows = conn.execute(one, {"body_id": some[0]}) if len(some) == 1 else conn.execute(query, {"ids": some})
+        for row in rows:
             values: dict[str, bytes] = {name: bytes(getattr(row, name)) for name in wanted}
             if "header" in columns:
                 values["header"] = bytes(row.header)

@@ -151,7 +151,7 @@ class Database:
     def _write_units(self) -> None:
         """Take what is waiting into one transaction, each unit in a savepoint of its own, and answer all after
         the one COMMIT.  While its fsync runs the next ones gather."""
-        conn = self.engine.connect()
+        conn: Connection | None = None
         last = False
         while not last:
             unit = self._units.get()
@@ -167,8 +167,18 @@ class Database:
                     last = True
                     break
                 units.append(unit)
+            # One that its caller has cancelled is not done, and must not be answered.
+            units = [one for one in units if one[1].set_running_or_notify_cancel()]
+            if conn is None:
+                try:
+                    conn = self.engine.connect()
+                except Exception as error:  # no such directory, no permission: whoever waits is told, not left waiting
+                    for _, future in units:
+                        future.set_exception(error)
+                    continue
             self._commit_together(conn, units)
-        conn.close()
+        if conn is not None:
+            conn.close()
 
     def _commit_together(self, conn: Connection, units: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from acl_imapd.storage.database import notify
 from acl_imapd.storage.schema import site
@@ -29,17 +29,20 @@ def read_epochs(conn: Connection) -> Epochs:
     return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
 
 
+_BUMP = (
+    update(site)
+    .values(
+        acl_epoch=site.c.acl_epoch + bindparam("d_acl"),
+        tree_epoch=site.c.tree_epoch + bindparam("d_tree"),
+        identity_epoch=site.c.identity_epoch + bindparam("d_identity"),
+    )
+    .returning(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
+)
+
+
 def bump(conn: Connection, *, acl: bool = False, tree: bool = False, identity: bool = False) -> Epochs:
     """Move the named epochs on, and wake the other processes when this commits; the epochs then."""
-    row = conn.execute(
-        update(site)
-        .values(
-            acl_epoch=site.c.acl_epoch + int(acl),
-            tree_epoch=site.c.tree_epoch + int(tree),
-            identity_epoch=site.c.identity_epoch + int(identity),
-        )
-        .returning(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
-    ).one()
+    row = conn.execute(_BUMP, {"d_acl": int(acl), "d_tree": int(tree), "d_identity": int(identity)}).one()
     notify(conn, "e", 0)
     return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
 

@@ -406,33 +406,42 @@ def store_flags(
     return modseq if changed else 0
 
 
+_FLAGS = message.c.flags
+_IN_BOX = message.c.mailbox_id == bindparam("box")
+_ONE_RANGE = message.c.uid.between(bindparam("low"), bindparam("high"))
+_DIFFERS = or_(_FLAGS.op("&")(bindparam("to_add")) != bindparam("to_add"), _FLAGS.op("&")(bindparam("to_remove")) != 0)
+_TURNING = select(func.count(), func.coalesce(func.sum(message.c.size), 0)).where(
+    _IN_BOX, _DIFFERS, _FLAGS.op("&")(bindparam("bit")) == bindparam("before")
+)
+_TURN = (
+    update(message)
+    .where(_IN_BOX, _DIFFERS)
+    .values(flags=_FLAGS.op("&")(bindparam("to_keep")).op("|")(bindparam("to_add")), modseq=bindparam("new_modseq"))
+)
+_TURNING_RANGE, _TURN_RANGE = _TURNING.where(_ONE_RANGE), _TURN.where(_ONE_RANGE)
+
+
 def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, add: int, remove: int) -> bool:
-    flags = message.c.flags
-    differs = or_(flags.op("&")(add) != add, flags.op("&")(remove) != 0)
+    values = {"box": box.id, "to_add": add, "to_remove": remove, "to_keep": ~remove, "new_modseq": modseq}
     unseen = deleted = deleted_bytes = 0
     changed = False
     for some in _chunks(uids):
-        where = and_(message.c.mailbox_id == box.id, _uids(some), differs)
+        turning, turn = _TURNING_RANGE, _TURN_RANGE
+        if len(some.ranges) == 1:
+            values["low"], values["high"] = some.ranges[0]
+        else:
+            turning, turn = _TURNING.where(_uids(some)), _TURN.where(_uids(some))
         if (add | remove) & SEEN:
-            turns = conn.execute(
-                select(func.count()).where(
-                    where, (flags.op("&")(SEEN) == 0) if add & SEEN else flags.op("&")(SEEN) != 0
-                )
-            ).scalar_one()
+            bits = {"bit": SEEN, "before": 0 if add & SEEN else SEEN}
+            turns = conn.execute(turning, {**values, **bits}).one()[0]
             unseen += -turns if add & SEEN else turns
         if (add | remove) & DELETED:
-            row = conn.execute(
-                select(func.count(), func.coalesce(func.sum(message.c.size), 0)).where(
-                    where, (flags.op("&")(DELETED) == 0) if add & DELETED else flags.op("&")(DELETED) != 0
-                )
-            ).one()
+            bits = {"bit": DELETED, "before": 0 if add & DELETED else DELETED}
+            row = conn.execute(turning, {**values, **bits}).one()
             sign = 1 if add & DELETED else -1
             deleted += sign * int(row[0])
             deleted_bytes += sign * int(row[1])
-        done = conn.execute(
-            update(message).where(where).values(flags=flags.op("&")(~remove).op("|")(add), modseq=modseq)
-        )
-        changed = changed or bool(done.rowcount)
+        changed = bool(conn.execute(turn, values).rowcount) or changed
     if changed:
         _count(conn, box, modseq, unseen=unseen, deleted=deleted, deleted_bytes=deleted_bytes)
     return changed

@@ -158,7 +158,7 @@ def read_matching_acls(conn: Connection, identity: Identity, *, include_anyone: 
 _MAILBOX = select(mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own).where(
     mailbox.c.id == bindparam("mailbox_id")
 )
-_TOUCH = update(acl).where(acl.c.id == bindparam("acl_id")).values(epoch=bindparam("new_epoch"))
+_TOUCH = update(acl).where(acl.c.id == bindparam("the_acl")).values(epoch=bindparam("new_epoch"))
 # The mailboxes that share the ACL from here down: a child that has none of its own follows its parent.
 _INHERITING = text(
     "WITH RECURSIVE below(id) AS (SELECT CAST(:mailbox_id AS BIGINT) UNION ALL SELECT mailbox.id FROM mailbox"
@@ -190,63 +190,76 @@ def change_entry(
     op: Operation,
     rights: Rights,
     reason: str | None = None,
-) -> Acl:
+) -> bool:
     """Set, add to or remove from the rights of an entry; one left without rights goes.  RFC 4314 §3.1.
 
     A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's.  A change
-    that changes nothing writes nothing.  Returns the ACL then.
+    that changes nothing writes nothing, and is False.
     """
     row = _read_row(conn, mailbox_id)
-    before = read_acl(conn, row.acl_id)
-    assert before is not None
-    old = NONE
-    for entry in before.entries:
-        if entry.negative == negative and (entry.identifier.kind, entry.identifier.id) == (
-            identifier.kind,
-            identifier.id,
-        ):
-            old = parse_rights(entry.rights)
+    entry = {
+        "the_acl": row.acl_id,
+        "the_kind": int(identifier.kind),
+        "the_user": identifier.id if identifier.kind == IdentifierKind.USER else None,
+        "the_team": identifier.id if identifier.kind == IdentifierKind.TEAM else None,
+        "is_negative": negative,
+    }
+    found = conn.execute(_SAME[identifier.kind], entry).first()
+    old = parse_rights(found.rights) if found is not None else NONE
     new = rights if op == "set" else old | rights if op == "add" else old & ~rights
-    if new == old and reason is None:
-        return before
-    acl_id = row.acl_id
+    if new == old and (reason is None or found is None):
+        return False
     if not row.acl_own:
-        acl_id = _own_acl(conn, row, before)
+        inherited = read_acl(conn, row.acl_id)
+        assert inherited is not None
+        entry["the_acl"] = _own_acl(conn, row, inherited)
+        found = conn.execute(_SAME[identifier.kind], entry).first()
     epochs = bump(conn, acl=True, tree=not row.acl_own)
-    same = (
-        (acl_entry.c.acl_id == acl_id)
-        & (acl_entry.c.kind == int(identifier.kind))
-        & (acl_entry.c.negative.is_(negative))
-    )
-    if identifier.kind == IdentifierKind.USER:
-        same &= acl_entry.c.user_id == identifier.id
-    elif identifier.kind == IdentifierKind.TEAM:
-        same &= acl_entry.c.team_id == identifier.id
-    values = {"rights": format_rights(new), "granted_by": actor.name, "granted_at": time.time(), "reason": reason}
-    if new == NONE:
-        conn.execute(delete(acl_entry).where(same))
-    elif old == NONE:
-        conn.execute(
-            insert(acl_entry).values(
-                acl_id=acl_id,
-                kind=int(identifier.kind),
-                user_id=identifier.id if identifier.kind == IdentifierKind.USER else None,
-                team_id=identifier.id if identifier.kind == IdentifierKind.TEAM else None,
-                negative=negative,
-                **values,
-            )
-        )
+    values = {"new_rights": format_rights(new), "by": actor.name, "at": time.time(), "why": reason}
+    if found is None:
+        conn.execute(_INSERT_ENTRY, {**entry, **values})
+    elif new == NONE:
+        conn.execute(_DELETE_ENTRY, {"the_id": found.id})
     else:
-        conn.execute(update(acl_entry).where(same).values(values))
-    conn.execute(_TOUCH, {"acl_id": acl_id, "new_epoch": epochs.acl})
+        conn.execute(_UPDATE_ENTRY, {"the_id": found.id, **values})
+    conn.execute(_TOUCH, {"the_acl": entry["the_acl"], "new_epoch": epochs.acl})
     who = f"-{identifier.name}" if negative else identifier.name
     append_audit(
         conn, actor, "acl-set" if new else "acl-remove", _object(conn, row),
         {who: format_rights(old)}, {who: format_rights(new)},
     )  # fmt: skip
-    after = read_acl(conn, acl_id)
-    assert after is not None
-    return after
+    return True
+
+
+_SAME_ACL = select(acl_entry.c.id, acl_entry.c.rights).where(
+    acl_entry.c.acl_id == bindparam("the_acl"),
+    acl_entry.c.kind == bindparam("the_kind"),
+    acl_entry.c.negative == bindparam("is_negative"),
+)
+_SAME = {
+    kind: _SAME_ACL.where(acl_entry.c.user_id == bindparam("the_user"))
+    if kind == IdentifierKind.USER
+    else _SAME_ACL.where(acl_entry.c.team_id == bindparam("the_team"))
+    if kind == IdentifierKind.TEAM
+    else _SAME_ACL
+    for kind in IdentifierKind
+}
+_VALUES: dict[str, Any] = {
+    "rights": bindparam("new_rights"),
+    "granted_by": bindparam("by"),
+    "granted_at": bindparam("at"),
+    "reason": bindparam("why"),
+}
+_INSERT_ENTRY = insert(acl_entry).values(
+    acl_id=bindparam("the_acl"),
+    kind=bindparam("the_kind"),
+    user_id=bindparam("the_user"),
+    team_id=bindparam("the_team"),
+    negative=bindparam("is_negative"),
+    **_VALUES,
+)
+_UPDATE_ENTRY = update(acl_entry).where(acl_entry.c.id == bindparam("the_id")).values(**_VALUES)
+_DELETE_ENTRY = delete(acl_entry).where(acl_entry.c.id == bindparam("the_id"))
 
 
 def _own_acl(conn: Connection, row: Any, inherited: Acl) -> AclId:
@@ -279,10 +292,10 @@ def repoint(conn: Connection, mailbox_id: MailboxId, acl_id: AclId) -> None:
         conn.execute(update(mailbox).where(mailbox.c.id.in_(ids[start : start + 500])).values(acl_id=acl_id))
 
 
-def remove_entries(conn: Connection, actor: Actor, mailbox_id: MailboxId, identifier: Identifier) -> Acl:
+def remove_entries(conn: Connection, actor: Actor, mailbox_id: MailboxId, identifier: Identifier) -> bool:
     """Remove what the ACL gives to *identifier* and what it takes from it."""
-    change_entry(conn, actor, mailbox_id, identifier, negative=True, op="set", rights=NONE)
-    return change_entry(conn, actor, mailbox_id, identifier, negative=False, op="set", rights=NONE)
+    taken = change_entry(conn, actor, mailbox_id, identifier, negative=True, op="set", rights=NONE)
+    return change_entry(conn, actor, mailbox_id, identifier, negative=False, op="set", rights=NONE) or taken
 
 
 def inherit_acl(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
