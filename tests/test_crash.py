@@ -83,8 +83,9 @@ class Worker:
         if self.rights and not self.rights_unsure:
             _, acl = client.getacl(f'"{self.name}"')
             assert f"bob {self.rights}".encode() in acl[0]
-        # What was under way is now known.
-        self.there = {uid: found[uid] for uid in found}
+        # What was under way is now known; but what is marked deleted goes with the next EXPUNGE.
+        _, marked = client.uid("SEARCH", "DELETED")
+        self.there = {uid: found[uid] for uid in found if str(uid).encode() not in (marked[0] or b"").split()}
         self.unsure.clear()
         self.rights_unsure = self.rights = ""
 
