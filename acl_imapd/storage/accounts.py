@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, sele
 from acl_imapd.errors import Refused
 from acl_imapd.storage import mailboxes
 from acl_imapd.storage.audit import append_audit
-from acl_imapd.storage.epochs import bump
+from acl_imapd.storage.epochs import bump, lock_site
 from acl_imapd.storage.schema import acl, acl_entry, team, team_member, user
 from acl_imapd.types import TeamId, UserId
 
@@ -273,6 +273,7 @@ def _member_columns(conn: Connection, member: str) -> dict[str, int | None]:
 
 def join_team(conn: Connection, actor: Actor, team_name: str, member: str, *, manager: bool = False) -> None:
     """Make *member* (``bob``, ``group:x``, ``$x``) a member, or change whether it manages the team."""
+    lock_site(conn)  # or two that join each other would make a cycle
     found = _must_team(conn, team_name)
     columns = _member_columns(conn, member)
     if columns["member_team_id"] is not None and _contains(conn, columns["member_team_id"], found.id):

@@ -8,9 +8,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select
 
 from acl_imapd.errors import Refused
+from acl_imapd.storage.epochs import lock_site
 from acl_imapd.storage.schema import audit
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _NO_HASH = bytes(32)
 _LAST = select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
 _INSERT = insert(audit)
-_LOCK = text("SELECT pg_advisory_xact_lock(7236835)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ class AuditRow:
 
 def append_audit(conn: Connection, actor: Actor, action: str, object_: str, before: Any, after: Any) -> None:
     """Write down a change, in the transaction that makes it."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(_LOCK)  # or two writers would chain to the same row
+    lock_site(conn)  # or two writers would chain to the same row
     previous = conn.execute(_LAST).scalar() or _NO_HASH
     values: dict[str, Any] = {
         "at": time.time(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from acl_imapd.storage.database import notify
 from acl_imapd.storage.schema import site
@@ -38,6 +38,20 @@ _BUMP = (
     )
     .returning(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
 )
+
+
+def lock_site(conn: Connection) -> None:
+    """Keep other changes of accounts, rights and the audit log out until this transaction ends.
+
+    Call it before reading what the change depends on: on PostgreSQL two changes of one entry would otherwise
+    start from the same state and one be lost.  It is the row that :func:`bump` writes and the only such lock,
+    so that there is no order to get wrong.  On SQLite there is one writer anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(_LOCK)
+
+
+_LOCK = text("SELECT id FROM site FOR UPDATE")
 
 
 def bump(conn: Connection, *, acl: bool = False, tree: bool = False, identity: bool = False) -> Epochs:

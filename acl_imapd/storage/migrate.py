@@ -8,6 +8,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from acl_imapd.storage.database import Database
 from alembic import command
@@ -34,8 +35,16 @@ def upgrade(database: Database) -> None:
         Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
     config = _config()
     with database.engine.begin() as connection:
+        # One transaction for all of it, and one program at a time: a second one finds it done.
+        if database.kind == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(_LOCK)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(7236836)")
 
 
 def current(database: Database) -> str | None:

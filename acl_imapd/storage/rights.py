@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
 
 from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights, parse_rights
 from acl_imapd.errors import Cannot, Refused
 from acl_imapd.storage.accounts import Actor, Identity, read_team, read_user
 from acl_imapd.storage.audit import append_audit
-from acl_imapd.storage.epochs import Epochs, bump, read_epochs
+from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
@@ -196,6 +196,7 @@ def change_entry(
     A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's.  A change
     that changes nothing writes nothing, and is False.
     """
+    lock_site(conn)
     row = _read_row(conn, mailbox_id)
     entry = {
         "the_acl": row.acl_id,
@@ -300,6 +301,7 @@ def remove_entries(conn: Connection, actor: Actor, mailbox_id: MailboxId, identi
 
 def inherit_acl(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
     """Drop the mailbox's own ACL: it follows its parent's again."""
+    lock_site(conn)
     row = _read_row(conn, mailbox_id)
     if not row.acl_own:
         return
@@ -325,12 +327,15 @@ def set_owner(
     team_id: TeamId | None = None,
 ) -> None:
     """Give a shared mailbox and its inferiors to a user, a team, or nobody."""
+    lock_site(conn)
     row = _read_row(conn, mailbox_id)
     if row.home_id is not None:
         raise Refused("A personal folder belongs to its user; only shared folders can be given away.")
     columns = (mailbox.c.owner_user_id, mailbox.c.owner_team_id)
     before = conn.execute(select(*columns).where(mailbox.c.id == mailbox_id)).one()
-    below = or_(mailbox.c.id == mailbox_id, mailbox.c.path.startswith(row.path + "/", autoescape=True))
+    # Not LIKE, which takes "OPS/…" for "Ops/…" on SQLite: those are other people's folders.
+    prefix = row.path + "/"
+    below = or_(mailbox.c.id == mailbox_id, func.substr(mailbox.c.path, 1, len(prefix)) == prefix)
     conn.execute(
         update(mailbox).where(mailbox.c.home_id.is_(None), below).values(owner_user_id=user_id, owner_team_id=team_id)
     )
