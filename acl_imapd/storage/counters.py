@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, func, select, true, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, text, update
 
 from acl_imapd.errors import NonExistent
 from acl_imapd.ranges import RangeSet
@@ -73,27 +71,29 @@ def count(
     notify(conn, "m", box.id)
 
 
+# The set is the outer loop: CROSS JOIN is SQLite's way to say so, or it tries every message with every range.
+_SQLITE_WITHIN = text(
+    "SELECT there.uid FROM json_each(:ranges) pair CROSS JOIN message there ON there.mailbox_id = :mailbox_id"
+    " AND there.uid BETWEEN json_extract(pair.value, '$[0]') AND json_extract(pair.value, '$[1]')"
+)
+_POSTGRESQL_WITHIN = text(
+    "SELECT there.uid FROM unnest(CAST(:lows AS BIGINT[]), CAST(:highs AS BIGINT[])) pair(low, high)"
+    " JOIN message there ON there.mailbox_id = :mailbox_id AND there.uid BETWEEN pair.low AND pair.high"
+)
+
+
 def within(conn: Connection, mailbox_id: MailboxId, uids: RangeSet) -> ColumnElement[bool]:
     """The condition that a message is of that mailbox and its UID one of *uids*.
 
-    The statement is the same however many ranges there are: they go as one value, a JSON text or two arrays,
-    and each is looked up in the primary key.  A term for each would pass SQLite's limit of 1000 levels.
+    The statement is the same however many ranges there are: they go as one value, and each is looked up in the
+    primary key.  A term for each would pass the depth SQLite allows an expression, which is 1000.
     """
     mine = message.c.mailbox_id == mailbox_id
     if len(uids.ranges) == 1:
         return and_(mine, message.c.uid.between(*uids.ranges[0]))
-    there = message.alias("there")
-    low: ColumnElement[Any]
-    high: ColumnElement[Any]
     if conn.dialect.name == "postgresql":
-        lows = bindparam(None, [one for one, _ in uids.ranges], ARRAY(BigInteger))
-        highs = bindparam(None, [one for _, one in uids.ranges], ARRAY(BigInteger))
-        pair: Any = func.unnest(lows, highs).table_valued("low", "high", name="pair").render_derived()
-        low, high = pair.c.low, pair.c.high
+        lows, highs = [low for low, _ in uids.ranges], [high for _, high in uids.ranges]
+        found = _POSTGRESQL_WITHIN.bindparams(lows=lows, highs=highs, mailbox_id=mailbox_id)
     else:
-        pair = func.json_each(json.dumps(uids.ranges)).table_valued("value", name="pair")
-        low, high = func.json_extract(pair.c.value, "$[0]"), func.json_extract(pair.c.value, "$[1]")
-    found = select(there.c.uid).select_from(
-        pair.join(there, and_(there.c.mailbox_id == mailbox_id, there.c.uid >= low, there.c.uid <= high), isouter=False)
-    )
-    return and_(mine, message.c.uid.in_(found)) if uids.ranges else ~true()
+        found = _SQLITE_WITHIN.bindparams(ranges=json.dumps(uids.ranges), mailbox_id=mailbox_id)
+    return and_(mine, message.c.uid.in_(found))
