@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from acl_imapd.access.directory import Listed, Listing
 from acl_imapd.access.rights import Rights, format_with_obsolete
 from acl_imapd.commands.mailboxes import parse_status_items, status_line
+from acl_imapd.commands.pattern import matcher
 from acl_imapd.commands.registry import LOGGED_IN, capability, command
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand
@@ -118,11 +118,11 @@ class _Answer:
             await self.session.channel.drain()
 
     def _matches(self, name: str) -> bool:
-        return any(matcher(pattern).fullmatch(name) for pattern in self.patterns)
+        return any(matcher(pattern)(name) for pattern in self.patterns)
 
     def _lines(self, subscribed: frozenset[str], statuses: dict[int, object]) -> Iterable[bytes]:
         cmd, listing = self.cmd, self.listing
-        tests = [matcher(pattern).fullmatch for pattern in self.patterns]
+        tests = [matcher(pattern) for pattern in self.patterns]
         exact = [pattern for pattern in self.patterns if not set(pattern) & {"*", "%"}]
         if len(exact) == len(self.patterns):  # names asked for one by one need no walk over all
             entries = [listing.by_name[name] for name in dict.fromkeys(exact) if name in listing.by_name]
@@ -136,7 +136,7 @@ class _Answer:
                 told.add(one.name)
                 yield from self._entry(one, subscribed, statuses, childinfo=one.name in recursive)
         ending = [p for p in self.patterns if p.endswith("%") or not set(p) & {"*", "%"}]
-        above = [matcher(p[:-1] if p.endswith("/") else p).fullmatch for p in ending]
+        above = [matcher(p[:-1] if p.endswith("/") else p) for p in ending]
         for name in listing.hidden_parents:
             if not any(test(name) for test in above) or (cmd.selects and name not in recursive):
                 continue
@@ -195,21 +195,6 @@ class _Answer:
         return untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
 
 
-def matcher(pattern: str) -> re.Pattern[str]:
-    """``*`` matches anything, ``%`` anything but the delimiter; INBOX in any case.  RFC 3501 §6.3.8."""
-    pattern = re.sub(r"[*%]*\*[*%]*", "*", pattern)  # or "*%*%*%…" takes for ever
-    pattern = re.sub(r"%+", "%", pattern)
-    if pattern[:5].upper() == "INBOX" and pattern[5:6] in ("", "/"):
-        pattern = "INBOX" + pattern[5:]
-    parts = (
-        "(?s:.*)" if part == "*" else "[^/]*" if part == "%" else re.escape(part) for part in _SPLIT.split(pattern)
-    )
-    return re.compile("".join(parts))
-
-
-_SPLIT = re.compile(r"([*%])")
-
-
 async def _subscribed(session: Session, listing: Listing) -> dict[str, Listed | None]:
     """The names the user is subscribed to and may know of.  A mailbox is told by the name it has now; one that is
     gone, by the name it had, where it was the user's own; one that is hidden, not at all."""
@@ -247,7 +232,7 @@ async def lsub(session: Session, cmd: Lsub) -> None:
         return
     listing = await session.user.listing()
     found = await _subscribed(session, listing)
-    test = matcher(cmd.reference + cmd.pattern).fullmatch
+    test = matcher(cmd.reference + cmd.pattern)
     for name, listed in sorted(found.items()):
         if listed is not None and test(name):
             session.tell(b'LSUB () "/" ' + mailbox_name(name))
