@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,10 @@ from acl_imapd.types import BodyId
 
 
 class Blobs:
-    """Files by key, ``ab/abcdef…``, each written whole and durable before its name is given away."""
+    """Files by key, ``ab/abcdef….1f2e3d4c``, each written whole and durable before its name is given away.
+
+    A key is used once: what removes the file of one body cannot hit another's of the same bytes.
+    """
 
     def __init__(self, directory: Path, inline_limit_bytes: int) -> None:
         self.directory = directory
@@ -30,50 +34,116 @@ class Blobs:
     def write(self, digest: bytes, data: bytes) -> str:
         """The key under which *data* is on disk for good: written, fsynced, renamed, the directory fsynced."""
         name = digest.hex()
-        key = f"{name[:2]}/{name}"
+        key = f"{name[:2]}/{name}.{secrets.token_hex(4)}"
+        self.write_as(key, data)
+        return key
+
+    def write_as(self, key: str, data: bytes) -> None:
+        """Put *data* on disk as *key*."""
         target = self.directory / key
-        if target.exists():
-            return key
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = target.with_name(f".{name}.{secrets.token_hex(4)}")
+        _make_directory(target.parent)
+        draft = target.with_name(f".{target.name}")
         with draft.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(target)
-        for directory in (target.parent, self.directory):
-            handle = os.open(directory, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        return key
+        _fsync(target.parent)
 
     def read(self, key: str) -> bytes:
         """The data of that key."""
         return (self.directory / key).read_bytes()
 
+    def has(self, key: str) -> bool:
+        """True when there is a file of that key."""
+        return (self.directory / key).is_file()
+
     def remove(self, key: str) -> None:
         """Forget the data of that key."""
         (self.directory / key).unlink(missing_ok=True)
 
+    def list_keys(self, *, min_age_s: float) -> set[str]:
+        """The keys of all files last written so long ago; of drafts left by a crash too."""
+        latest = time.time() - min_age_s
+        files = (path for path in self.directory.glob("*/*") if path.is_file() and path.stat().st_mtime <= latest)
+        return {path.relative_to(self.directory).as_posix() for path in files}
 
-_INSERT: dict[str, Any] = {
-    name: make(body).on_conflict_do_nothing(index_elements=["sha256"]).returning(body.c.id)
-    for name, make in (("postgresql", postgresql_insert), ("sqlite", sqlite_insert))
+
+def _make_directory(directory: Path) -> None:
+    """Make it and what is missing above it; each is in its parent for good."""
+    if not directory.exists():
+        _make_directory(directory.parent)
+        directory.mkdir(exist_ok=True, mode=0o700)
+        _fsync(directory.parent)
+
+
+def _fsync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# FOR KEY SHARE: a sweep that is about to remove the body is waited for, and one that comes later leaves it alone.
+_BODY = select(body.c.sha256, body.c.id, body.c.blob_key).with_for_update(read=True, key_share=True)
+_KNOWN = _BODY.where(body.c.sha256 == bindparam("digest"))
+_ALL_KNOWN = _BODY.where(body.c.sha256.in_(bindparam("digests", expanding=True)))
+_INSERT: Any = {
+    name: make(body).on_conflict_do_nothing(index_elements=["sha256"]).returning(body.c.sha256, body.c.id)
+    for name, make in (("sqlite", sqlite_insert), ("postgresql", postgresql_insert))
 }
-_KNOWN = select(body.c.id).where(body.c.sha256 == bindparam("sha256"))
 
 
 def store_body(conn: Connection, blobs: Blobs, data: bytes, parsed: Parsed) -> BodyId:
     """The id of the body that is *data*: the one that is there already, or a new one."""
-    digest = hashlib.sha256(data).digest()
-    known = conn.execute(_KNOWN, {"sha256": digest}).scalar()
-    if known is not None:
-        return BodyId(known)
+    return store_bodies(conn, blobs, [(data, parsed)])[0]
+
+
+def store_bodies(conn: Connection, blobs: Blobs, new: Sequence[tuple[bytes, Parsed]]) -> list[BodyId]:
+    """:func:`store_body` of each, in two statements each 500."""
+    digests = [hashlib.sha256(data).digest() for data, _ in new]
+    found: dict[bytes, BodyId] = {}
+    different = dict(zip(digests, new, strict=True))
+    # Sorted, or two that store the same bodies in another order wait for each other.
+    wanted = sorted(different)
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        _find(conn, blobs, some, different, found)
+        missing = [digest for digest in some if digest not in found]
+        if not missing:
+            continue
+        values = [_values(blobs, digest, *different[digest]) for digest in missing]
+        made = {bytes(row[0]): row[1] for row in conn.execute(_INSERT[conn.dialect.name], values)}
+        found.update(made)
+        taken = [one for one in values if one["sha256"] not in made]
+        if taken:  # somebody stored the same at the same moment
+            for one in taken:
+                if one["blob_key"] is not None:
+                    blobs.remove(one["blob_key"])
+            _find(conn, blobs, [one["sha256"] for one in taken], different, found)
+    return [found[digest] for digest in digests]
+
+
+def _find(
+    conn: Connection,
+    blobs: Blobs,
+    digests: Sequence[bytes],
+    different: dict[bytes, tuple[bytes, Parsed]],
+    found: dict[bytes, BodyId],
+) -> None:
+    """Add to *found* the bodies there are.  A file that a sweep removed before it failed is written again."""
+    one = len(digests) == 1
+    for row in conn.execute(_KNOWN, {"digest": digests[0]}) if one else conn.execute(_ALL_KNOWN, {"digests": digests}):
+        digest = bytes(row[0])
+        found[digest] = row[1]
+        if row[2] is not None and not blobs.has(row[2]):
+            blobs.write_as(row[2], different[digest][0])
+
+
+def _values(blobs: Blobs, digest: bytes, data: bytes, parsed: Parsed) -> dict[str, Any]:
     key = blobs.write(digest, data) if len(data) > blobs.inline_limit_bytes else None
-    statement = _INSERT[conn.dialect.name]
-    values = {
+    return {
         "sha256": digest,
         "size": len(data),
         "envelope": parsed.envelope,
@@ -83,10 +153,6 @@ def store_body(conn: Connection, blobs: Blobs, data: bytes, parsed: Parsed) -> B
         "header": parsed.header,
         "text": None if key is not None else data[len(parsed.header) :],
     }
-    made = conn.execute(statement, values).scalar()
-    if made is None:  # somebody stored the same at the same moment
-        made = conn.execute(_KNOWN, {"sha256": digest}).scalar_one()
-    return BodyId(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +200,34 @@ def read_bodies(
     return found
 
 
+_IN_USE = exists().where(message.c.body_id == body.c.id)
+# Locked first and looked at again in a later statement: a message that came to use one meanwhile is seen then.
+_ORPHANS = select(body.c.id).where(~_IN_USE).order_by(body.c.id).with_for_update(skip_locked=True)
+_DELETE = (
+    delete(body)
+    .where(body.c.id.in_(bindparam("ids", expanding=True)), ~_IN_USE)
+    .returning(body.c.blob_key)
+)  # fmt: skip
+
+
 def sweep_bodies(conn: Connection, blobs: Blobs, limit: int = 500) -> int:
-    """Remove bodies that no message has any more; how many.  Their files go with them."""
-    orphans = (
-        select(body.c.id, body.c.blob_key)
-        .where(~exists().where(message.c.body_id == body.c.id))
-        .order_by(body.c.id)
-        .limit(limit)
-    )
-    rows = conn.execute(orphans).all()
-    if not rows:
-        return 0
-    conn.execute(
-        delete(body).where(body.c.id.in_([row.id for row in rows]), ~exists().where(message.c.body_id == body.c.id))
-    )
-    for row in rows:
-        if row.blob_key is not None:
-            blobs.remove(row.blob_key)
-    return len(rows)
+    """Remove bodies that no message has any more; how many.  Their files go with them.
+
+    Should the transaction fail then, bodies are left whose files are gone: no message has them, and
+    :func:`store_body` writes the file again before one can.
+    """
+    ids = list(conn.execute(_ORPHANS.limit(limit)).scalars())
+    keys = list(conn.execute(_DELETE, {"ids": ids}).scalars()) if ids else []
+    for key in keys:
+        if key is not None:
+            blobs.remove(key)
+    return len(keys)
+
+
+STRAY_AGE_S = 86_400  # longer than any transaction that has written its file and not committed its row
+
+
+def read_stray_blobs(conn: Connection, blobs: Blobs) -> set[str]:
+    """The files of no body: of an APPEND that was rolled back, or drafts of one that a crash cut short."""
+    old = blobs.list_keys(min_age_s=STRAY_AGE_S)  # listed before the bodies are read: never one stored since
+    return old - set(conn.execute(select(body.c.blob_key).where(body.c.blob_key.isnot(None))).scalars())

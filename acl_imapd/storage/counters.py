@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, text, update
 
@@ -12,6 +14,8 @@ from acl_imapd.storage.database import notify
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.schema import mailbox, message
 from acl_imapd.types import MailboxId
+
+T = TypeVar("T")
 
 _LOCKED = select(mailbox).where(mailbox.c.id == bindparam("id")).with_for_update()
 
@@ -71,29 +75,47 @@ def count(
     notify(conn, "m", box.id)
 
 
-# The set is the outer loop: CROSS JOIN is SQLite's way to say so, or it tries every message with every range.
-_SQLITE_WITHIN = text(
-    "SELECT there.uid FROM json_each(:ranges) pair CROSS JOIN message there ON there.mailbox_id = :mailbox_id"
-    " AND there.uid BETWEEN json_extract(pair.value, '$[0]') AND json_extract(pair.value, '$[1]')"
-)
-_POSTGRESQL_WITHIN = text(
-    "SELECT there.uid FROM unnest(CAST(:lows AS BIGINT[]), CAST(:highs AS BIGINT[])) pair(low, high)"
-    " JOIN message there ON there.mailbox_id = :mailbox_id AND there.uid BETWEEN pair.low AND pair.high"
-)
+_IN_BOX = message.c.mailbox_id == bindparam("box")
+# Which messages, by how their set is given: one range, or many as one value, so that a statement is the same
+# however many there are.  A term for each would pass the depth SQLite allows an expression, which is 1000.
+_WITHIN: dict[str, ColumnElement[bool]] = {
+    "range": and_(_IN_BOX, message.c.uid.between(bindparam("low"), bindparam("high"))),
+    # The set is the outer loop: CROSS JOIN is SQLite's way to say so, or it tries every message with every range.
+    "sqlite": and_(
+        _IN_BOX,
+        message.c.uid.in_(
+            text(
+                "SELECT there.uid FROM json_each(:ranges) pair CROSS JOIN message there ON there.mailbox_id = :box"
+                " AND there.uid BETWEEN json_extract(pair.value, '$[0]') AND json_extract(pair.value, '$[1]')"
+            )
+        ),
+    ),
+    "postgresql": and_(
+        _IN_BOX,
+        message.c.uid.in_(
+            text(
+                "SELECT there.uid FROM unnest(CAST(:lows AS BIGINT[]), CAST(:highs AS BIGINT[])) pair(low, high)"
+                " JOIN message there ON there.mailbox_id = :box AND there.uid BETWEEN pair.low AND pair.high"
+            )
+        ),
+    ),
+}
 
 
-def within(conn: Connection, mailbox_id: MailboxId, uids: RangeSet) -> ColumnElement[bool]:
-    """The condition that a message is of that mailbox and its UID one of *uids*.
+def for_sets(build: Callable[[ColumnElement[bool]], T]) -> dict[str, T]:
+    """The statement *build* makes of the condition that a message is one of a set, for each way to give a set.
 
-    The statement is the same however many ranges there are: they go as one value, and each is looked up in the
-    primary key.  A term for each would pass the depth SQLite allows an expression, which is 1000.
+    Built once; :func:`in_set` tells which to take.
     """
-    mine = message.c.mailbox_id == mailbox_id
+    return {way: build(condition) for way, condition in _WITHIN.items()}
+
+
+def in_set(conn: Connection, mailbox_id: MailboxId, uids: RangeSet) -> tuple[str, dict[str, Any]]:
+    """The way *uids* of that mailbox are given, and the values for it."""
     if len(uids.ranges) == 1:
-        return and_(mine, message.c.uid.between(*uids.ranges[0]))
-    if conn.dialect.name == "postgresql":
-        lows, highs = [low for low, _ in uids.ranges], [high for _, high in uids.ranges]
-        found = _POSTGRESQL_WITHIN.bindparams(lows=lows, highs=highs, mailbox_id=mailbox_id)
-    else:
-        found = _SQLITE_WITHIN.bindparams(ranges=json.dumps(uids.ranges), mailbox_id=mailbox_id)
-    return and_(mine, message.c.uid.in_(found))
+        low, high = uids.ranges[0]
+        return "range", {"box": mailbox_id, "low": low, "high": high}
+    if conn.dialect.name == "sqlite":
+        return "sqlite", {"box": mailbox_id, "ranges": json.dumps(uids.ranges)}
+    lows, highs = [low for low, _ in uids.ranges], [high for _, high in uids.ranges]
+    return "postgresql", {"box": mailbox_id, "lows": lows, "highs": highs}

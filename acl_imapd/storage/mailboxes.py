@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, String, bindparam, delete, exists, func, insert, select, update
 
 from acl_imapd.access.namespaces import INBOX, parent_path
 from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
@@ -16,7 +16,7 @@ from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
 from acl_imapd.storage import schema
 from acl_imapd.storage.audit import append_audit
 from acl_imapd.storage.database import notify
-from acl_imapd.storage.epochs import bump, next_uidvalidity
+from acl_imapd.storage.epochs import bump, lock_site, next_uidvalidity
 from acl_imapd.storage.schema import acl, acl_entry, mailbox
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
@@ -173,6 +173,7 @@ def create_mailbox(
     A child shares its parent's ACL, owner and way of keeping \\Seen.  At the top a personal mailbox has an ACL
     with all rights for its user; a shared one an empty ACL, so that nobody sees it but its owner.
     """
+    lock_site(conn)
     if read_mailbox(conn, home_id, path) is not None:
         raise AlreadyExists("There is a mailbox of that name already")
     above = parent_path(path)
@@ -252,6 +253,7 @@ def _must(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
 
 def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
     """Remove a mailbox and its messages.  HasChildren while there are any below; Cannot for INBOX."""
+    lock_site(conn)
     found = _must(conn, mailbox_id)
     if found.home_id is not None and found.path == INBOX:
         raise Cannot("INBOX cannot be deleted")
@@ -267,13 +269,14 @@ def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> Non
 
 def remove_home(conn: Connection, actor: Actor, user_id: UserId) -> None:
     """Remove every mailbox of a user.  Its bodies are swept later."""
+    lock_site(conn)
     all_of_them = read_home_mailboxes(conn, user_id)
-    for found in sorted(all_of_them, key=lambda one: -one.path.count("/")):
-        conn.execute(delete(mailbox).where(mailbox.c.id == found.id))
-        notify(conn, "m", found.id)
+    conn.execute(delete(mailbox).where(mailbox.c.home_id == user_id))
+    own = [found.acl_id for found in all_of_them if found.acl_own]
+    for start in range(0, len(own), 500):
+        conn.execute(delete(acl).where(acl.c.id.in_(own[start : start + 500])))
     for found in all_of_them:
-        if found.acl_own:
-            conn.execute(delete(acl).where(acl.c.id == found.acl_id))
+        notify(conn, "m", found.id)
     bump(conn, tree=True)
 
 
@@ -288,6 +291,7 @@ def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_pa
     """
     from acl_imapd.storage.rights import _own_acl, _read_row, read_acl
 
+    lock_site(conn)
     found = _must(conn, mailbox_id)
     if found.home_id is not None and found.path == INBOX:
         raise Cannot("INBOX is not renamed like this")
@@ -313,11 +317,11 @@ def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_pa
         .where(mailbox.c.id == mailbox_id)
         .values(path=new_path, parent_id=parent_id, seen_own=found.seen_own or parent_id != found.parent_id)
     )
-    if below:
-        conn.execute(
-            update(mailbox).where(mailbox.c.id == bindparam("one")).values(path=bindparam("to")),
-            [{"one": one.id, "to": new_path + one.path[len(found.path) :]} for one in below],
-        )
+    below_ids = [one.id for one in below]
+    for start in range(0, len(below), 500):
+        some = mailbox.c.id.in_(below_ids[start : start + 500])
+        moved = bindparam("to", new_path, String) + func.substr(mailbox.c.path, len(found.path) + 1)
+        conn.execute(update(mailbox).where(some).values(path=moved))
     bump(conn, tree=True)
     after = _must(conn, mailbox_id)
     append_audit(conn, actor, "folder-rename", before, before, describe(conn, after))
@@ -328,6 +332,7 @@ def move_inbox(conn: Connection, actor: Actor, home_id: UserId, new_path: str) -
     """RENAME of INBOX: its messages go to a new mailbox, it stays, empty, with all below it.  RFC 3501 §6.3.5."""
     from acl_imapd.storage.messages import move_messages, read_uids
 
+    lock_site(conn)
     inbox = read_mailbox(conn, home_id, INBOX)
     if inbox is None:
         raise NonExistent()
@@ -343,6 +348,7 @@ def move_inbox(conn: Connection, actor: Actor, home_id: UserId, new_path: str) -
 
 def set_special_use(conn: Connection, actor: Actor, mailbox_id: MailboxId, special_use: str | None) -> None:
     """Give the mailbox a special use (RFC 6154), or take it away."""
+    lock_site(conn)
     found = _must(conn, mailbox_id)
     conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(special_use=special_use))
     bump(conn, tree=True)
@@ -354,14 +360,15 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
 
     To common: seen is what anybody has seen.  To own: what was seen counts as seen by everybody who may read.
     """
-    from acl_imapd.storage.messages import convert_seen
+    from acl_imapd.storage.seen import convert_seen
 
+    lock_site(conn)
     found = _must(conn, mailbox_id)
     pending = [found]
     while pending:
         one = pending.pop()
         if one.seen_shared != shared:
-            convert_seen(conn, one, shared=shared)
+            convert_seen(conn, one.id, shared=shared)
         values: dict[str, Any] = {"seen_shared": shared}
         if one.id == mailbox_id:
             values["seen_own"] = True
@@ -444,10 +451,11 @@ def read_status(
         query = select(mine.c.mailbox_id, mine.c.count).where(mine.c.mailbox_id.in_(some), mine.c.user_id == user_id)
         seen.update((row[0], row[1]) for row in conn.execute(query))
     own_ids = set(own)
+    recents = _count_recent(conn, found) if recent else {}
     return {
         one.id: Status(
             messages=one.messages,
-            recent=_count_recent(conn, one) if recent else 0,
+            recent=recents.get(one.id, 0),
             unseen=one.messages - seen.get(one.id, 0) if one.id in own_ids else one.unseen,
             uidnext=one.uidnext,
             uidvalidity=one.uidvalidity,
@@ -460,10 +468,16 @@ def read_status(
     }
 
 
-def _count_recent(conn: Connection, one: Mailbox) -> int:
-    if one.recent_uid + 1 >= one.uidnext:
-        return 0
-
+def _count_recent(conn: Connection, among: Sequence[Mailbox]) -> dict[MailboxId, int]:
+    ids = [one.id for one in among if one.recent_uid + 1 < one.uidnext]
     mine = schema.message
-    query = select(func.count()).where(mine.c.mailbox_id == one.id, mine.c.uid > one.recent_uid)
-    return int(conn.execute(query).scalar_one())
+    counts: dict[MailboxId, int] = {}
+    for start in range(0, len(ids), 500):
+        query = (
+            select(mine.c.mailbox_id, func.count())
+            .join(mailbox, mailbox.c.id == mine.c.mailbox_id)
+            .where(mailbox.c.id.in_(ids[start : start + 500]), mine.c.uid > mailbox.c.recent_uid)
+            .group_by(mine.c.mailbox_id)
+        )
+        counts.update((MailboxId(row[0]), row[1]) for row in conn.execute(query))
+    return counts

@@ -7,20 +7,21 @@ touched, in the same transaction.  The mailbox row is locked first, so changes o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
 
 from acl_imapd.access.rights import DELETED, FIRST_KEYWORD_BIT, SEEN
-from acl_imapd.errors import Limit, NonExistent
+from acl_imapd.errors import Limit
 from acl_imapd.mail.mime import Parsed
 from acl_imapd.ranges import EMPTY, RangeSet
-from acl_imapd.storage.bodies import Blobs, store_body
-from acl_imapd.storage.database import notify
+from acl_imapd.storage.bodies import Blobs, store_bodies
+from acl_imapd.storage.counters import count, for_sets, in_set, lock
 from acl_imapd.storage.mailboxes import Mailbox
-from acl_imapd.storage.schema import expunged, keyword, mailbox, message, seen, user
+from acl_imapd.storage.schema import expunged, keyword, mailbox, message, seen
+from acl_imapd.storage.seen import forget_seen, mark_seen, own_seen, read_seen
 from acl_imapd.types import BodyId, MailboxId, Uid, UserId
 
 LAST_KEYWORD_BIT = 62
@@ -99,6 +100,7 @@ _EXPUNGED = select(expunged.c.uids).where(
 _SEEN = select(seen.c.user_id, seen.c.uids).where(
     seen.c.mailbox_id == bindparam("id"), seen.c.modseq > bindparam("since")
 )
+_NEW_KEYWORD = insert(keyword)
 _KEYWORDS = select(keyword.c.bit, keyword.c.name).where(keyword.c.mailbox_id == bindparam("id"))
 
 
@@ -130,157 +132,40 @@ def read_uids(conn: Connection, mailbox_id: MailboxId) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
-# -- the mailbox row --------------------------------------------------------------------------------------------
-
-_LOCKED = select(mailbox).where(mailbox.c.id == bindparam("id")).with_for_update()
-
-
-def _lock(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
-    row = conn.execute(_LOCKED, {"id": mailbox_id}).first()
-    if row is None:
-        raise NonExistent()
-    return Mailbox(*row)
-
-
-_COUNT = (
-    update(mailbox)
-    .where(mailbox.c.id == bindparam("box"))
-    .values(
-        highest_modseq=bindparam("new_modseq"),
-        uidnext=bindparam("new_uidnext"),
-        messages=mailbox.c.messages + bindparam("d_messages"),
-        unseen=mailbox.c.unseen + bindparam("d_unseen"),
-        deleted=mailbox.c.deleted + bindparam("d_deleted"),
-        deleted_bytes=mailbox.c.deleted_bytes + bindparam("d_deleted_bytes"),
-        size_bytes=mailbox.c.size_bytes + bindparam("d_size_bytes"),
-    )
-)
-
-
-def _count(
-    conn: Connection,
-    box: Mailbox,
-    modseq: int,
-    *,
-    uidnext: int | None = None,
-    messages: int = 0,
-    unseen: int = 0,
-    deleted: int = 0,
-    deleted_bytes: int = 0,
-    size_bytes: int = 0,
-) -> None:
-    conn.execute(
-        _COUNT,
-        {
-            "box": box.id,
-            "new_modseq": modseq,
-            "new_uidnext": box.uidnext if uidnext is None else uidnext,
-            "d_messages": messages,
-            "d_unseen": unseen,
-            "d_deleted": deleted,
-            "d_deleted_bytes": deleted_bytes,
-            "d_size_bytes": size_bytes,
-        },
-    )
-    notify(conn, "m", box.id)
-
-
 # -- keywords ---------------------------------------------------------------------------------------------------
 
 
-def _keyword_bits(conn: Connection, mailbox_id: MailboxId, names: Sequence[str], *, make: bool) -> int:
-    """The bits of *names*, which are the same whatever their case; new ones get the next bit if *make*.
+def _keyword_bits(
+    conn: Connection, mailbox_id: MailboxId, names: Iterable[str], *, make: bool = True
+) -> dict[str, int]:
+    """The bit mask of each of *names*, which are the same whatever their case; new ones get the next bit if *make*.
 
     Limit where all bits are taken.
     """
-    if not names:
-        return 0
+    wanted = dict.fromkeys(names)
+    if not wanted:
+        return {}
     known = {str(row[1]).casefold(): int(row[0]) for row in conn.execute(_KEYWORDS, {"id": mailbox_id})}
-    bits = 0
-    for name in names:
-        bit = known.get(name.casefold())
-        if bit is None:
-            if not make:
-                continue
-            bit = next((b for b in range(FIRST_KEYWORD_BIT, LAST_KEYWORD_BIT + 1) if b not in known.values()), None)
+    taken = set(known.values())
+    free = (bit for bit in range(FIRST_KEYWORD_BIT, LAST_KEYWORD_BIT + 1) if bit not in taken)
+    made = []
+    for name in wanted:
+        if make and name.casefold() not in known:
+            bit = next(free, None)
             if bit is None:
                 raise Limit(f"A mailbox has at most {LAST_KEYWORD_BIT + 1 - FIRST_KEYWORD_BIT} keywords")
-            conn.execute(insert(keyword).values(mailbox_id=mailbox_id, bit=bit, name=name))
             known[name.casefold()] = bit
-        bits |= 1 << bit
-    return bits
+            made.append({"mailbox_id": mailbox_id, "bit": bit, "name": name})
+    if made:
+        conn.execute(_NEW_KEYWORD, made)
+    return {name: 1 << known[name.casefold()] for name in wanted if name.casefold() in known}
 
 
-# -- per-user \Seen -----------------------------------------------------------------------------------------------
-
-_SEEN_OF = select(seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user"))
-
-
-def _own_seen(box: Mailbox, user_id: UserId) -> bool:
-    return not box.seen_shared and box.home_id != user_id
-
-
-def _read_seen(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> RangeSet | None:
-    found = conn.execute(_SEEN_OF, {"id": mailbox_id, "user": user_id}).scalar()
-    return None if found is None else RangeSet.parse(found)
-
-
-def _write_seen(
-    conn: Connection, mailbox_id: MailboxId, user_id: UserId, uids: RangeSet, modseq: int, *, known: bool
-) -> None:
-    values = {"modseq": modseq, "uids": uids.encode(), "count": len(uids)}
-    if known:
-        same = and_(seen.c.mailbox_id == mailbox_id, seen.c.user_id == user_id)
-        conn.execute(update(seen).where(same).values(values))
-    else:
-        conn.execute(insert(seen).values(mailbox_id=mailbox_id, user_id=user_id, **values))
-
-
-def _mark_seen(
-    conn: Connection, mailbox_id: MailboxId, user_id: UserId, uids: RangeSet, modseq: int, *, value: bool
-) -> bool:
-    """Add or remove *uids*, all of them there; False where that changes nothing."""
-    old = _read_seen(conn, mailbox_id, user_id)
-    new = (old or EMPTY) | uids if value else (old or EMPTY) - uids
-    if new == (old or EMPTY):
-        return False
-    _write_seen(conn, mailbox_id, user_id, new, modseq, known=old is not None)
-    return True
-
-
-def convert_seen(conn: Connection, box: Mailbox, *, shared: bool) -> None:
-    r"""The messages' part of :func:`mailboxes.set_seen_mode`, for one mailbox."""
-    box = _lock(conn, box.id)
-    modseq = box.highest_modseq + 1
-    rows = conn.execute(select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == box.id)).all()
-    if shared:
-        anybody = RangeSet.of(pair for row in rows for pair in RangeSet.parse(row.uids).ranges)
-        where = _uids(anybody)
-        if anybody:
-            conn.execute(
-                update(message)
-                .where(message.c.mailbox_id == box.id, where, message.c.flags.op("&")(SEEN) == 0)
-                .values(flags=message.c.flags.op("|")(SEEN), modseq=modseq)
-            )
-        unseen = conn.execute(
-            select(func.count()).where(message.c.mailbox_id == box.id, message.c.flags.op("&")(SEEN) == 0)
-        ).scalar_one()
-        _count(conn, box, modseq, unseen=unseen - box.unseen)
-        conn.execute(delete(seen).where(seen.c.mailbox_id == box.id))
-        return
-    query = select(message.c.uid).where(message.c.mailbox_id == box.id, message.c.flags.op("&")(SEEN) != 0)
-    common = RangeSet.from_numbers(conn.execute(query).scalars())
-    for user_id in _possible_readers(conn, box):
-        _write_seen(conn, box.id, user_id, common, modseq, known=any(row.user_id == user_id for row in rows))
-    _count(conn, box, modseq)
-
-
-def _possible_readers(conn: Connection, box: Mailbox) -> list[UserId]:
-    """Everybody but the home's user: whose \\Seen becomes an own one, now or when given the right."""
-    query = select(user.c.id)
-    if box.home_id is not None:
-        query = query.where(user.c.id != box.home_id)
-    return [UserId(one) for one in conn.execute(query).scalars()]
+def _mask(bits: Iterable[int]) -> int:
+    mask = 0
+    for bit in bits:
+        mask |= bit
+    return mask
 
 
 # -- changing -----------------------------------------------------------------------------------------------------
@@ -292,8 +177,8 @@ def insert_messages(
     conn: Connection, mailbox_id: MailboxId, user_id: UserId, messages: Sequence[NewMessage], *, blobs: Blobs
 ) -> Appended:
     r"""Append *messages*, all or none; \Seen as *user_id* sees it.  NonExistent where the mailbox is gone."""
-    bodies = [store_body(conn, blobs, one.body, one.parsed) for one in messages]
-    box = _lock(conn, mailbox_id)
+    bodies = store_bodies(conn, blobs, [(one.body, one.parsed) for one in messages])
+    box = lock(conn, mailbox_id)
     return _insert(conn, box, user_id, messages, bodies)
 
 
@@ -302,13 +187,16 @@ def _insert(
 ) -> Appended:
     if box.uidnext + len(messages) > MAX_UID:
         raise Limit("The mailbox has used up its UIDs")
-    own = _own_seen(box, user_id)
+    if not messages:
+        return Appended(box.uidvalidity, [], box.highest_modseq)
+    own = own_seen(box, user_id)
     modseq = box.highest_modseq + 1
-    bits = {names: _keyword_bits(conn, box.id, names, make=True) for names in {one.keywords for one in messages}}
+    bits = _keyword_bits(conn, box.id, [name for one in messages for name in one.keywords])
     now = int(time.time())
     rows: list[dict[str, Any]] = []
     for uid, one, body_id in zip(range(box.uidnext, MAX_UID), messages, bodies, strict=False):
-        flags = (one.flags & ~SEEN) | bits[one.keywords] | (SEEN if one.seen and not own else 0)
+        flags = (one.flags & ~SEEN) | _mask(bits[name] for name in one.keywords)
+        flags |= SEEN if one.seen and not own else 0
         rows.append(
             {
                 "mailbox_id": box.id,
@@ -327,14 +215,14 @@ def _insert(
     if own:
         mine = RangeSet.from_numbers(uid for uid, one in zip(uids, messages, strict=True) if one.seen)
         if mine:
-            _mark_seen(conn, box.id, user_id, mine, modseq, value=True)
+            mark_seen(conn, box.id, user_id, mine, modseq, value=True)
     _count_in(conn, box, modseq, rows)
     return Appended(box.uidvalidity, uids, modseq)
 
 
 def _count_in(conn: Connection, box: Mailbox, modseq: int, rows: list[dict[str, Any]]) -> None:
     gone = [row["size"] for row in rows if row["flags"] & DELETED]
-    _count(
+    count(
         conn,
         box,
         modseq,
@@ -347,27 +235,19 @@ def _count_in(conn: Connection, box: Mailbox, modseq: int, rows: list[dict[str, 
     )
 
 
-def _uids(uids: RangeSet) -> Any:
-    """The condition that a message's UID is one of these; a set of many ranges is wider than asked: see _chunks."""
-    if not uids.ranges:
-        return text("1 = 0")
-    return or_(
-        *(message.c.uid == low if low == high else message.c.uid.between(low, high) for low, high in uids.ranges)
-    )
+_SELECT = for_sets(lambda these: select(*_ROW).where(these).order_by(message.c.uid))
+_SELECT_DELETED = {way: query.where(message.c.flags.op("&")(DELETED) != 0) for way, query in _SELECT.items()}
+_SELECT_UIDS = for_sets(lambda these: select(message.c.uid).where(these))
+_DELETE = for_sets(lambda these: delete(message).where(these))
+_EXPUNGE = insert(expunged)
 
 
-def _chunks(uids: RangeSet, size: int = 200) -> Iterator[RangeSet]:
-    """*uids* in sets of at most *size* ranges, so that a statement stays small."""
-    for start in range(0, len(uids.ranges), size):
-        yield RangeSet(uids.ranges[start : start + size])
-
-
-def _select_rows(conn: Connection, mailbox_id: MailboxId, uids: RangeSet, *conditions: Any) -> list[MessageRow]:
-    rows: list[MessageRow] = []
-    for some in _chunks(uids):
-        query = select(*_ROW).where(message.c.mailbox_id == mailbox_id, _uids(some), *conditions)
-        rows += [MessageRow._make(row) for row in conn.execute(query.order_by(message.c.uid))]
-    return rows
+def _select_rows(
+    conn: Connection, mailbox_id: MailboxId, uids: RangeSet, *, only_deleted: bool = False
+) -> list[MessageRow]:
+    way, values = in_set(conn, mailbox_id, uids)
+    rows = conn.execute((_SELECT_DELETED if only_deleted else _SELECT)[way], values)
+    return [MessageRow._make(row) for row in rows]
 
 
 def store_flags(
@@ -386,75 +266,73 @@ def store_flags(
 
     Bit 0 in the masks is not looked at: *seen* says what becomes of this user's \Seen.
     """
-    box = _lock(conn, mailbox_id)
+    box = lock(conn, mailbox_id)
     modseq = box.highest_modseq + 1
-    add |= _keyword_bits(conn, mailbox_id, add_keywords, make=True)
-    remove |= _keyword_bits(conn, mailbox_id, remove_keywords, make=False)
+    add |= _mask(_keyword_bits(conn, mailbox_id, add_keywords).values())
+    remove |= _mask(_keyword_bits(conn, mailbox_id, remove_keywords, make=False).values())
     add, remove = add & ~SEEN, remove & ~SEEN & ~add
-    own = _own_seen(box, user_id)
+    own = own_seen(box, user_id)
     if seen is not None and not own:
         add, remove = (add | SEEN, remove) if seen else (add, remove | SEEN)
     changed = False
     if add or remove:
         changed = _store_bits(conn, box, uids, modseq, add=add, remove=remove)
     if seen is not None and own:
-        there = RangeSet.from_numbers(row.uid for row in _select_rows(conn, mailbox_id, uids))
-        if _mark_seen(conn, mailbox_id, user_id, there, modseq, value=seen):
+        way, values = in_set(conn, mailbox_id, uids)
+        there = RangeSet.from_numbers(conn.execute(_SELECT_UIDS[way], values).scalars())
+        if mark_seen(conn, mailbox_id, user_id, there, modseq, value=seen):
             if not changed:
-                _count(conn, box, modseq)
+                count(conn, box, modseq)
             changed = True
     return modseq if changed else 0
 
 
 _FLAGS = message.c.flags
-_IN_BOX = message.c.mailbox_id == bindparam("box")
-_ONE_RANGE = message.c.uid.between(bindparam("low"), bindparam("high"))
 _DIFFERS = or_(_FLAGS.op("&")(bindparam("to_add")) != bindparam("to_add"), _FLAGS.op("&")(bindparam("to_remove")) != 0)
-_TURNING = select(func.count(), func.coalesce(func.sum(message.c.size), 0)).where(
-    _IN_BOX, _DIFFERS, _FLAGS.op("&")(bindparam("bit")) == bindparam("before")
+# How many of those that differ will have \Seen, \Deleted the other way round.
+_NEW_FLAGS = _FLAGS.op("|")(bindparam("to_add")).op("&")(bindparam("to_keep"))
+_SEEN_TURNS = _NEW_FLAGS.op("&")(SEEN) != _FLAGS.op("&")(SEEN)
+_DELETED_TURNS = _NEW_FLAGS.op("&")(DELETED) != _FLAGS.op("&")(DELETED)
+_TURNING = for_sets(
+    lambda these: select(
+        func.coalesce(func.sum(case((_SEEN_TURNS, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((_DELETED_TURNS, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((_DELETED_TURNS, message.c.size), else_=0)), 0),
+    ).where(these, _DIFFERS)
 )
-_TURN = (
-    update(message)
-    .where(_IN_BOX, _DIFFERS)
-    .values(flags=_FLAGS.op("&")(bindparam("to_keep")).op("|")(bindparam("to_add")), modseq=bindparam("new_modseq"))
+_TURN = for_sets(
+    lambda these: update(message).where(these, _DIFFERS).values(flags=_NEW_FLAGS, modseq=bindparam("new_modseq"))
 )
-_TURNING_RANGE, _TURN_RANGE = _TURNING.where(_ONE_RANGE), _TURN.where(_ONE_RANGE)
 
 
 def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, add: int, remove: int) -> bool:
-    values = {"box": box.id, "to_add": add, "to_remove": remove, "to_keep": ~remove, "new_modseq": modseq}
-    unseen = deleted = deleted_bytes = 0
-    changed = False
-    for some in _chunks(uids):
-        turning, turn = _TURNING_RANGE, _TURN_RANGE
-        if len(some.ranges) == 1:
-            values["low"], values["high"] = some.ranges[0]
-        else:
-            turning, turn = _TURNING.where(_uids(some)), _TURN.where(_uids(some))
-        if (add | remove) & SEEN:
-            bits = {"bit": SEEN, "before": 0 if add & SEEN else SEEN}
-            turns = conn.execute(turning, {**values, **bits}).one()[0]
-            unseen += -turns if add & SEEN else turns
-        if (add | remove) & DELETED:
-            bits = {"bit": DELETED, "before": 0 if add & DELETED else DELETED}
-            row = conn.execute(turning, {**values, **bits}).one()
-            sign = 1 if add & DELETED else -1
-            deleted += sign * int(row[0])
-            deleted_bytes += sign * int(row[1])
-        changed = bool(conn.execute(turn, values).rowcount) or changed
-    if changed:
-        _count(conn, box, modseq, unseen=unseen, deleted=deleted, deleted_bytes=deleted_bytes)
-    return changed
+    """*add* and *remove* have no bit in common."""
+    way, which = in_set(conn, box.id, uids)
+    values = {**which, "to_add": add, "to_remove": remove, "to_keep": ~remove, "new_modseq": modseq}
+    seen_turns = deleted_turns = deleted_bytes = 0
+    if (add | remove) & (SEEN | DELETED):
+        seen_turns, deleted_turns, deleted_bytes = map(int, conn.execute(_TURNING[way], values).one())
+    if not conn.execute(_TURN[way], values).rowcount:
+        return False
+    more_deleted = 1 if add & DELETED else -1
+    count(
+        conn,
+        box,
+        modseq,
+        unseen=-seen_turns if add & SEEN else seen_turns,
+        deleted=more_deleted * deleted_turns,
+        deleted_bytes=more_deleted * deleted_bytes,
+    )
+    return True
 
 
 def expunge(conn: Connection, mailbox_id: MailboxId, uids: RangeSet | None, *, only_deleted: bool = True) -> RangeSet:
     r"""Remove messages for good, of *uids* (None: all) those with \Deleted; which ones."""
-    box = _lock(conn, mailbox_id)
+    box = lock(conn, mailbox_id)
     if only_deleted and not box.deleted:
         return EMPTY
     every = RangeSet(((1, MAX_UID),))
-    conditions = [message.c.flags.op("&")(DELETED) != 0] if only_deleted else []
-    rows = _select_rows(conn, mailbox_id, every if uids is None else uids, *conditions)
+    rows = _select_rows(conn, mailbox_id, every if uids is None else uids, only_deleted=only_deleted)
     if not rows:
         return EMPTY
     _remove_rows(conn, box, rows)
@@ -464,16 +342,12 @@ def expunge(conn: Connection, mailbox_id: MailboxId, uids: RangeSet | None, *, o
 def _remove_rows(conn: Connection, box: Mailbox, rows: list[MessageRow]) -> int:
     modseq = box.highest_modseq + 1
     gone = RangeSet.from_numbers(row.uid for row in rows)
-    for some in _chunks(gone):
-        conn.execute(delete(message).where(message.c.mailbox_id == box.id, _uids(some)))
-    conn.execute(insert(expunged).values(mailbox_id=box.id, modseq=modseq, uids=gone.encode()))
-    for row in conn.execute(select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == box.id)).all():
-        old = RangeSet.parse(row.uids)
-        left = old - gone
-        if left != old:
-            _write_seen(conn, box.id, row.user_id, left, modseq, known=True)
+    way, values = in_set(conn, box.id, gone)
+    conn.execute(_DELETE[way], values)
+    conn.execute(_EXPUNGE, {"mailbox_id": box.id, "modseq": modseq, "uids": gone.encode()})
+    forget_seen(conn, box.id, gone, modseq)
     marked = [row.size for row in rows if row.flags & DELETED]
-    _count(
+    count(
         conn,
         box,
         modseq,
@@ -531,7 +405,7 @@ def _copy(
     *,
     remove: bool,
 ) -> Copied:
-    locked = {ident: _lock(conn, ident) for ident in sorted({source_id, target_id})}
+    locked = {ident: lock(conn, ident) for ident in sorted({source_id, target_id})}
     source, target = locked[source_id], locked[target_id]
     rows = _select_rows(conn, source_id, RangeSet.from_numbers(uids))
     if not rows:
@@ -540,8 +414,8 @@ def _copy(
         raise Limit("The mailbox has used up its UIDs")
     modseq = target.highest_modseq + 1
     bits = _translate_keywords(conn, source_id, target_id, rows) if allow_keywords else {}
-    own_source, own_target = _own_seen(source, user_id), _own_seen(target, user_id)
-    was_seen = (_read_seen(conn, source_id, user_id) or EMPTY) if own_source else EMPTY
+    own_source, own_target = own_seen(source, user_id), own_seen(target, user_id)
+    was_seen = read_seen(conn, source_id, user_id) if own_source and keep_seen else EMPTY
     made: list[dict[str, Any]] = []
     mine: list[int] = []
     now = int(time.time())
@@ -570,10 +444,10 @@ def _copy(
         )
     conn.execute(_INSERT, made)
     if mine:
-        _mark_seen(conn, target_id, user_id, RangeSet.from_numbers(mine), modseq, value=True)
+        mark_seen(conn, target_id, user_id, RangeSet.from_numbers(mine), modseq, value=True)
     _count_in(conn, target, modseq, made)
     if remove:
-        _remove_rows(conn, _lock(conn, source_id), rows)
+        _remove_rows(conn, lock(conn, source_id), rows)
     return Copied(target.uidvalidity, [row.uid for row in rows], [row["uid"] for row in made], modseq)
 
 
@@ -586,10 +460,10 @@ def _translate_keywords(
         used |= row.flags
     if not used & ~SYSTEM_BITS:
         return {}
-    names = {int(row[0]): str(row[1]) for row in conn.execute(_KEYWORDS, {"id": source_id})}
-    return {
-        1 << bit: _keyword_bits(conn, target_id, (name,), make=True) for bit, name in names.items() if used >> bit & 1
-    }
+    rows_of = conn.execute(_KEYWORDS, {"id": source_id})
+    names = {1 << int(row[0]): str(row[1]) for row in rows_of if used >> int(row[0]) & 1}
+    bits = _keyword_bits(conn, target_id, names.values())
+    return {bit: bits[name] for bit, name in names.items()}
 
 
 def claim_recent(conn: Connection, mailbox_id: MailboxId, upto_uid: int) -> None:

@@ -1,0 +1,147 @@
+r"""Each user's own \Seen: one row per user and mailbox, and what becomes of them when a mailbox changes its mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from acl_imapd.access.rights import SEEN, IdentifierKind
+from acl_imapd.ranges import EMPTY, RangeSet
+from acl_imapd.storage.counters import count, for_sets, in_set, lock
+from acl_imapd.storage.mailboxes import Mailbox
+from acl_imapd.storage.schema import message, seen
+from acl_imapd.types import MailboxId, UserId
+
+
+def own_seen(box: Mailbox, user_id: UserId) -> bool:
+    r"""True where \Seen of the user is a row of its own; else it is bit 0 of the messages."""
+    return not box.seen_shared and box.home_id != user_id
+
+
+_ONE = select(seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user"))
+_ALL = select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id"))
+
+
+def read_seen(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> RangeSet:
+    """The UIDs this user has seen."""
+    return RangeSet.parse(conn.execute(_ONE, {"id": mailbox_id, "user": user_id}).scalar() or "")
+
+
+def _read_all(conn: Connection, mailbox_id: MailboxId) -> dict[UserId, RangeSet]:
+    return {UserId(row[0]): RangeSet.parse(row[1]) for row in conn.execute(_ALL, {"id": mailbox_id})}
+
+
+def _upsert(make: Any) -> Any:
+    statement = make(seen)
+    given = {name: getattr(statement.excluded, name) for name in ("modseq", "uids")}
+    return statement.on_conflict_do_update(
+        index_elements=["mailbox_id", "user_id"], set_={**given, "count": statement.excluded["count"]}
+    )
+
+
+_UPSERT = {"sqlite": _upsert(sqlite_insert), "postgresql": _upsert(postgresql_insert)}
+
+
+def _write(conn: Connection, mailbox_id: MailboxId, modseq: int, rows: Iterable[tuple[UserId, RangeSet]]) -> None:
+    values = [
+        {"mailbox_id": mailbox_id, "user_id": user_id, "modseq": modseq, "uids": uids.encode(), "count": len(uids)}
+        for user_id, uids in rows
+    ]
+    if values:
+        conn.execute(_UPSERT[conn.dialect.name], values)
+
+
+def mark_seen(
+    conn: Connection, mailbox_id: MailboxId, user_id: UserId, uids: RangeSet, modseq: int, *, value: bool
+) -> bool:
+    """Add or remove *uids*, all of them there; False where that changes nothing."""
+    old = read_seen(conn, mailbox_id, user_id)
+    new = old | uids if value else old - uids
+    if new == old:
+        return False
+    _write(conn, mailbox_id, modseq, [(user_id, new)])
+    return True
+
+
+def forget_seen(conn: Connection, mailbox_id: MailboxId, gone: RangeSet, modseq: int) -> None:
+    """Nobody has seen what is not there."""
+    left = ((user_id, old, old - gone) for user_id, old in _read_all(conn, mailbox_id).items())
+    _write(conn, mailbox_id, modseq, [(user_id, new) for user_id, old, new in left if new != old])
+
+
+# -- from one mode to the other -----------------------------------------------------------------------------------
+
+_WITH_SEEN = select(message.c.uid).where(message.c.mailbox_id == bindparam("id"), message.c.flags.op("&")(SEEN) != 0)
+_COUNT_UNSEEN = select(func.count()).where(message.c.mailbox_id == bindparam("id"), message.c.flags.op("&")(SEEN) == 0)
+_SET_BIT = for_sets(
+    lambda these: (
+        update(message)
+        .where(these)
+        .values(
+            flags=message.c.flags.op("&")(bindparam("kept")).op("|")(bindparam("bit")), modseq=bindparam("new_modseq")
+        )
+    )
+)
+# Whoever may have read the mailbox: those an entry names, the members of teams it names, nested ones too, and
+# of the team that owns it; everybody where anybody who can log in is named.
+_READERS = text(
+    "WITH RECURSIVE named(id) AS ("
+    " SELECT team_id FROM acl_entry WHERE acl_id = :acl_id AND team_id IS NOT NULL AND NOT negative"
+    " UNION SELECT owner_team_id FROM mailbox WHERE id = :mailbox_id AND owner_team_id IS NOT NULL"
+    " UNION SELECT team_member.member_team_id FROM team_member JOIN named ON team_member.team_id = named.id"
+    " WHERE team_member.member_team_id IS NOT NULL)"
+    " SELECT id FROM user_account WHERE id IN ("
+    " SELECT user_id FROM acl_entry WHERE acl_id = :acl_id AND user_id IS NOT NULL AND NOT negative"
+    " UNION SELECT owner_user_id FROM mailbox WHERE id = :mailbox_id AND owner_user_id IS NOT NULL"
+    " UNION SELECT team_member.user_id FROM team_member JOIN named ON team_member.team_id = named.id"
+    " WHERE team_member.user_id IS NOT NULL)"
+    " OR EXISTS (SELECT 1 FROM acl_entry WHERE acl_id = :acl_id AND kind IN (:authenticated, :anyone)"
+    " AND NOT negative)"
+)
+
+
+def convert_seen(conn: Connection, mailbox_id: MailboxId, *, shared: bool) -> None:
+    r"""The messages' part of :func:`mailboxes.set_seen_mode`, for one mailbox that is in the other mode."""
+    box = lock(conn, mailbox_id)
+    modseq = box.highest_modseq + 1
+    if shared:
+        unseen = _to_shared(conn, box, modseq)
+    else:
+        unseen = 0
+        _to_private(conn, box, modseq)
+    count(conn, box, modseq, unseen=unseen)
+
+
+def _to_shared(conn: Connection, box: Mailbox, modseq: int) -> int:
+    """By how much there are more unseen messages.  The users' rows stay, without a meaning until they are
+    written again: sessions that have the mailbox open go on with what they know."""
+    anybody = RangeSet.of(pair for uids in _read_all(conn, box.id).values() for pair in uids.ranges)
+    bits = RangeSet.from_numbers(conn.execute(_WITH_SEEN, {"id": box.id}).scalars())
+    set_now = anybody - bits
+    # Without a home's user bit 0 is left over from an earlier time of common \Seen.
+    clear_now = bits - anybody if box.home_id is None else EMPTY
+    for uids, bit in ((set_now, SEEN), (clear_now, 0)):
+        if uids:
+            way, values = in_set(conn, box.id, uids)
+            conn.execute(_SET_BIT[way], {**values, "bit": bit, "kept": ~SEEN, "new_modseq": modseq})
+    return int(conn.execute(_COUNT_UNSEEN, {"id": box.id}).scalar_one()) - box.unseen
+
+
+def _to_private(conn: Connection, box: Mailbox, modseq: int) -> None:
+    common = RangeSet.from_numbers(conn.execute(_WITH_SEEN, {"id": box.id}).scalars())
+    readers = set(_read_all(conn, box.id))
+    if common:
+        named = {
+            "acl_id": box.acl_id,
+            "mailbox_id": box.id,
+            "authenticated": int(IdentifierKind.AUTHENTICATED),
+            "anyone": int(IdentifierKind.ANYONE),
+        }
+        readers.update(UserId(one) for one in conn.execute(_READERS, named).scalars())
+    if box.home_id is not None:
+        readers.discard(box.home_id)
+    _write(conn, box.id, modseq, [(user_id, common) for user_id in sorted(readers)])
