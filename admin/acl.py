@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import click
-from acl_imapd_admin.output import Site, must_folder, must_user, near, pass_site, with_json
+from acl_imapd_admin.output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
 
 from acl_imapd.access.explain import Explanation, what_can, who_can
 from acl_imapd.access.explain import explain as explain_rights
@@ -32,16 +32,24 @@ def parse_letters(conn: Connection, text: str) -> Rights:
     if role is not None:
         return parse_rights(role.rights)
     names = [one.name for one in stored.list_roles(conn)]
-    # "read" is letters too, a among them: what is nearly a role's name is not meant as letters.
-    if text and set(text) <= set(ORDER + "cd") and not near(text, names, cutoff=0.75):
-        return parse_rights(text)
+    # "read" is letters too, a among them: what is nearly a role's name is not meant as letters, unless they
+    # stand in the order that rights are shown in.
+    if text and set(text) <= set(ORDER + "cd"):
+        rights = parse_rights(text)
+        if format_rights(rights) == text or not near(text, names, cutoff=0.75):
+            return rights
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
+
+
+def is_letters(name: str) -> bool:
+    """True where a role of that name would change what letters mean: each a right, none twice."""
+    return set(name) <= set(ORDER + "cd") and len(set(name)) == len(name)
 
 
 def _change(site: Site, folder: str, who: str, letters: str, reason: str | None, *, negative: bool) -> str:
     def change(conn: Connection) -> str:
         found = must_folder(conn, site.namespaces, folder)
-        identifier = stored.resolve_identifier(conn, who, allow_anyone=site.allow_anyone)
+        identifier = must_identifier(conn, who, allow_anyone=site.allow_anyone)
         new = parse_letters(conn, letters)
         stored.change_entry(
             conn, site.actor, found.id, identifier, negative=negative, op="set", rights=new, reason=reason
@@ -99,13 +107,11 @@ def revoke(site: Site, folder: str, who: str) -> None:
 
     def change(conn: Connection) -> bool:
         found = must_folder(conn, site.namespaces, folder)
-        identifier = stored.resolve_identifier(conn, who, allow_anyone=True)
+        identifier = must_identifier(conn, who, allow_anyone=True)
         before = stored.read_acl(conn, found.acl_id)
         names = {entry.identifier.name for entry in before.entries} if before is not None else set()
         if identifier.name not in names:
-            raise Refused(
-                f"The ACL of {folder} does not name {who}; `acl explain {who} FOLDER` tells why it has rights."
-            )
+            raise Refused(f"The ACL of {folder} does not name {who}; `acl show` tells whom it names.")
         stored.remove_entries(conn, site.actor, found.id, identifier)
         return True
 
@@ -139,7 +145,7 @@ def _entry(entry: stored.AclEntry) -> dict[str, Any]:
         "identifier": entry.text,
         "rights": entry.rights,
         "granted_by": entry.granted_by,
-        "granted_at": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(entry.granted_at)),
+        "granted_at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(entry.granted_at)),
         "reason": entry.reason,
     }
 
@@ -188,12 +194,15 @@ def explain_lines(found: Explanation) -> list[str]:
     lines = [f"{found.user} on {found.folder}"]
     if found.disabled:
         return [*lines, "  the account is disabled: it cannot log in", "= no rights"]
+    if found.teams:
+        lines.append("  in " + ", ".join(_team(path) for path in found.teams))
     if found.inherited_from is not None:
         lines.append(f"  the ACL is inherited from {found.inherited_from}")
     for one in found.matched:
         entry = _entry(one.entry)
         sign = "-" if one.entry.negative else "+"
-        way = " → ".join((*one.via, one.entry.identifier.name)) if len(one.via) < 2 else " → ".join(one.via)
+        own = one.entry.identifier.name
+        way = " → ".join(one.via if own == found.user or len(one.via) > 1 else (*one.via, own))
         reason = f', "{entry["reason"]}"' if entry["reason"] else ""
         note = "" if one.counts else "  (does not count: acl.allow_anyone is off)"
         lines.append(
@@ -205,6 +214,10 @@ def explain_lines(found: Explanation) -> list[str]:
         lines.append(f"  + {'la':12} owner ({found.owner}): cannot be taken away")
     lines.append(f"= {found.rights}" if found.rights else "= no rights: the folder does not exist for this user")
     return lines
+
+
+def _team(path: tuple[str, ...]) -> str:
+    return path[-1] if len(path) == 1 else f"{path[-1]} (by {' → '.join(path[:-1])})"
 
 
 @acl.command("who-can")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import click
-from acl_imapd_admin.acl import acl, parse_letters
+from acl_imapd_admin.acl import acl, is_letters, parse_letters
 from acl_imapd_admin.folder import folder
-from acl_imapd_admin.output import Site, confirm, pass_site, with_json
+from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
 from acl_imapd_admin.team import team
 from acl_imapd_admin.user import user
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from acl_imapd import __version__
 from acl_imapd.config import DEFAULT_PATH, ConfigError
@@ -20,7 +24,7 @@ from acl_imapd.storage import audit, migrate
 from acl_imapd.storage import check as checks
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import sweep_bodies
-from acl_imapd.storage.database import unreachable
+from acl_imapd.storage.database import Connection, unreachable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,6 +68,8 @@ def role_set(site: Site, name: str, rights: str) -> None:
 
     Example: acl-imapd-admin role set auditor lr
     """
+    if is_letters(name):
+        raise Refused(f"{name!r} is letters of rights; give the role a name that cannot be taken for them.")
     made = site.write(lambda conn: stored.set_role(conn, site.actor, name, parse_letters(conn, rights)))
     site.done(f"Role {name} is {made.rights}.", name=name, rights=made.rights)
 
@@ -78,9 +84,16 @@ def role_remove(site: Site, name: str, yes: bool) -> None:
 
     Example: acl-imapd-admin role remove auditor --yes
     """
+    site.read(_must_role, name)
     confirm(f"Remove role {name}?", yes=yes)
     site.write(stored.remove_role, site.actor, name)
     site.done(f"Role {name} removed.", name=name)
+
+
+def _must_role(conn: Connection, name: str) -> None:
+    names = [one.name for one in stored.list_roles(conn)]
+    if name not in names:
+        raise Refused(f"There is no role {name!r}; there are {', '.join(names)}.{near(name, names)}")
 
 
 @cli.group()
@@ -139,7 +152,9 @@ def audit_() -> None:
 
 
 @audit_.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10**9), default=50, show_default=True, help="How many, the newest first."
+)
 @with_json
 @pass_site
 def audit_list(site: Site, limit: int) -> None:
@@ -148,7 +163,15 @@ def audit_list(site: Site, limit: int) -> None:
     Example: acl-imapd-admin audit list --limit 10
     """
     rows = [audit.as_json(one) for one in site.read(audit.list_audit, limit=limit)]
+    if not site.as_json:
+        for row in rows:
+            row["at"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at"]))
+            row.update({key: None if row[key] is None else _short(row[key]) for key in ("before", "after")})
     site.rows(["id", "at", "actor", "channel", "action", "object", "before", "after"], rows)
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @audit_.command("verify")
@@ -172,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(arguments, prog_name="acl-imapd-admin", standalone_mode=False)
     except click.exceptions.Abort:
-        _fail("Nothing was changed.")
+        _fail("Stopped before it was done.")
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -181,9 +204,25 @@ def main(arguments: list[str] | None = None) -> None:
     except ImapError as error:
         _fail(error.text)
     except Exception as error:
-        if not unreachable(error):
-            raise
-        _fail(f"The database cannot be reached: {str(error.__cause__ or error).splitlines()[0]}")
+        _fail(failure(error))
+
+
+def failure(error: Exception) -> str:
+    """One line for what no command foresaw.  What is our bug says where, so that it can be reported."""
+    first = (str(error.__cause__ or error).splitlines() or [""])[0]
+    if unreachable(error):
+        return f"The database cannot be reached: {first}"
+    if isinstance(error, ArgumentError):
+        return "The database's URL is not understood; write sqlite:///path or postgresql://user@host/name."
+    if isinstance(error, UnicodeError):
+        return "What was given is not UTF-8; look at the locale and at what standard input holds."
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The system'}: {error.strerror or first}"
+    if isinstance(error, DBAPIError):
+        return f"The database refuses: {first}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return f"A fault of this program, please report it: {type(error).__name__} at {where}: {first}"
 
 
 def _fail(text: str) -> None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from acl_imapd_admin.output import Site, confirm, must_folder, must_user, pass_site, with_json
-from acl_imapd_admin.team import must_team
+from acl_imapd_admin.output import (
+    Site,
+    confirm,
+    must_folder,
+    must_team,
+    must_user,
+    pass_site,
+    spelling,
+    team_part,
+    with_json,
+)
 
 from acl_imapd.access.explain import folder_name, owner_name
 from acl_imapd.access.namespaces import valid_new_path
@@ -14,6 +23,8 @@ from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts, mailboxes, rights
 from acl_imapd.storage.database import Connection
 from acl_imapd.storage.visible import read_user_names
+
+SPECIAL_USES = ("All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash")
 
 
 @click.group()
@@ -25,18 +36,23 @@ def owner_ids(conn: Connection, who: str) -> dict[str, Any]:
     """The owner that ``alice``, ``group:project-x`` or ``none`` means."""
     if who == "none":
         return {"user_id": None, "team_id": None}
-    for prefix in ("group:", "$"):
-        if who.startswith(prefix):
-            return {"user_id": None, "team_id": must_team(conn, who[len(prefix) :]).id}
+    team = team_part(who)
+    if team is not None:
+        return {"user_id": None, "team_id": must_team(conn, team).id}
     return {"user_id": must_user(conn, who).id, "team_id": None}
 
 
 @folder.command()
 @click.argument("path")
 @click.option("--owner", default="none", help="Who owns it: a user, group:TEAM (its managers), or none.")
+@click.option(
+    "--special-use",
+    type=click.Choice(SPECIAL_USES, case_sensitive=False),
+    help="What a personal folder is for (RFC 6154); mail programs then find it by that.",
+)
 @with_json
 @pass_site
-def add(site: Site, path: str, owner: str) -> None:
+def add(site: Site, path: str, owner: str, special_use: str | None) -> None:
     """Make a folder.  Nobody but its owner sees it until somebody is granted something.
 
     Example: acl-imapd-admin folder add "Shared Folders/Project X" --owner group:project-x
@@ -44,14 +60,23 @@ def add(site: Site, path: str, owner: str) -> None:
     namespaces = site.namespaces
     place = namespaces.place(path, None)
     if place is None:
-        raise Refused(f'Say where: "{namespaces.shared}{path}" or "{namespaces.other_users}USER/{path}".')
+        raise Refused(f"No folder can have the name {path!r}. {spelling(namespaces, path)}")
     valid_new_path(place.path)
     ids = site.read(owner_ids, owner)
     home_id = site.read(must_user, place.home).id if place.home is not None else None
     if home_id is not None and owner != "none":
         raise Refused("A personal folder belongs to its user; leave --owner out.")
+    if home_id is None and special_use is not None:
+        # LIST tells the special use of one's own folders only, so that nobody's Junk becomes everybody's.
+        raise Refused("A shared folder has no special use; leave --special-use out.")
     site.write(
-        mailboxes.create_mailbox, site.actor, home_id, place.path, owner_user=ids["user_id"], owner_team=ids["team_id"]
+        mailboxes.create_mailbox,
+        site.actor,
+        home_id,
+        place.path,
+        owner_user=ids["user_id"],
+        owner_team=ids["team_id"],
+        special_use=f"\\{special_use}" if special_use is not None else None,
     )
     site.done(f"Folder {path} made; `acl grant` lets somebody in.", folder=path)
 
@@ -78,7 +103,7 @@ def list_(site: Site, user_name: str | None) -> None:
             {
                 "folder": site.namespaces.name(user_name, one.path, None),
                 "owner": user_name
-                or users.get(one.owner_user_id or 0)  # type: ignore[call-overload]  # 0 is nobody
+                or (users.get(one.owner_user_id) if one.owner_user_id is not None else None)
                 or (f"group:{teams[one.owner_team_id]}" if one.owner_team_id is not None else None),
                 "messages": one.messages,
                 "size_bytes": one.size_bytes,

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.config import DEFAULT_PATH, Settings, load_settings
-from acl_imapd.errors import Refused
-from acl_imapd.storage import accounts, mailboxes, migrate
+from acl_imapd.errors import Cannot, Refused
+from acl_imapd.storage import accounts, mailboxes, migrate, rights
 from acl_imapd.storage.accounts import Actor
 from acl_imapd.storage.database import Connection, Database
 from acl_imapd.storage.mailboxes import Mailbox
@@ -79,8 +79,8 @@ class Site:
     def database(self) -> Database:
         """The database, with the schema the program needs."""
         if self._database is None:
-            url = self.settings.database.url
             database = self.open()
+            url = str(database.engine.url)  # without the password
             if database.kind == "sqlite" and not Path(database.engine.url.database or "").exists():
                 raise Refused(f"There is no database {url}; name another with --config or --database, or `db upgrade`.")
             if migrate.current(database) != migrate.head():
@@ -179,12 +179,58 @@ def must_user(conn: Connection, name: str) -> accounts.User:
     return found
 
 
+def spelling(namespaces: Namespaces, name: str) -> str:
+    """How to write *name*, which stands for no place."""
+    if name.startswith(namespaces.other_users):
+        home = name[len(namespaces.other_users) :].partition("/")[0] or "USER"
+        return f'"{namespaces.other_users}{home}" is the INBOX of {home}; the other folders are below it.'
+    if not name or name == namespaces.shared or name in namespaces.roots():
+        return f'Write "{namespaces.shared}NAME" or "{namespaces.other_users}USER/NAME".'
+    return f'Write "{namespaces.shared}{name}" or "{namespaces.other_users}USER/{name}".'
+
+
+def must_team(conn: Connection, name: str) -> accounts.Team:
+    """The team of that name."""
+    found = accounts.read_team(conn, name)
+    if found is None:
+        raise Refused(f"There is no team {name!r}.{near(name, [one.name for one in accounts.list_teams(conn)])}")
+    return found
+
+
+def team_part(who: str) -> str | None:
+    """The team's name in ``group:x`` or ``$x``; None where a user is meant."""
+    for prefix in ("group:", "$"):
+        if who.startswith(prefix):
+            return who[len(prefix) :]
+    return None
+
+
+def must_identifier(conn: Connection, who: str, *, allow_anyone: bool) -> rights.Identifier:
+    """Whom an entry names; where there is nobody of that name, whoever is nearest."""
+    if who.startswith("-"):
+        raise Refused(f"Write {who[1:]!r}; to take rights away from it there is `acl deny`.")
+    try:
+        return rights.resolve_identifier(conn, who, allow_anyone=allow_anyone)
+    except Cannot as error:
+        if who == "anyone":
+            raise
+        teams = [f"group:{one.name}" for one in accounts.list_teams(conn)]
+        users = [one.name for one in accounts.list_users(conn)]
+        asked = team_part(who)
+        if asked is not None:
+            hint = near(f"group:{asked}", teams, cutoff=0.75)
+        elif f"group:{who}" in teams:
+            hint = f" Did you mean 'group:{who}'?"
+        else:
+            hint = near(who, [*users, "owner", "authenticated"])
+        raise Refused(f"{error.text}.{hint}") from error
+
+
 def must_folder(conn: Connection, namespaces: Namespaces, name: str) -> Mailbox:
     """The folder an administrator calls *name*: ``Shared Folders/Project X``, ``Other Users/alice/Work``."""
     place = namespaces.place(name, None)
     if place is None:
-        hint = f" Write it as {namespaces.shared}{name} or {namespaces.other_users}USER/…" if name else ""
-        raise Refused(f"There is no folder {name!r}.{hint}")
+        raise Refused(f"There is no folder {name!r}. {spelling(namespaces, name)}")
     home_id = None
     if place.home is not None:
         home_id = must_user(conn, place.home).id

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import click
-from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
+from acl_imapd_admin.output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
 
-from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts
 from acl_imapd.storage.database import Connection
 
@@ -15,12 +14,13 @@ def team() -> None:
     """Teams: several people, or other teams, under one name (group:NAME in an ACL)."""
 
 
-def must_team(conn: Connection, name: str) -> accounts.Team:
-    """The team of that name."""
-    found = accounts.read_team(conn, name)
-    if found is None:
-        raise Refused(f"There is no team {name!r}.{near(name, [one.name for one in accounts.list_teams(conn)])}")
-    return found
+def must_member(conn: Connection, member: str) -> None:
+    """Refused where there is no such user or team."""
+    name = team_part(member)
+    if name is None:
+        must_user(conn, member)
+    else:
+        must_team(conn, name)
 
 
 @team.command()
@@ -77,6 +77,7 @@ def join(site: Site, name: str, member: str, manager: bool) -> None:
     Example: acl-imapd-admin team join project-x bob --manager
     """
     site.read(must_team, name)
+    site.read(must_member, member)
     site.write(accounts.join_team, site.actor, name, member, manager=manager)
     site.done(f"{member} is in {name}" + (" and manages it." if manager else "."), team=name, member=member)
 
@@ -92,6 +93,7 @@ def leave(site: Site, name: str, member: str) -> None:
     Example: acl-imapd-admin team leave project-x bob
     """
     site.read(must_team, name)
+    site.read(must_member, member)
     site.write(accounts.leave_team, site.actor, name, member)
     site.done(f"{member} is in {name} no more.", team=name, member=member)
 

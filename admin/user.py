@@ -47,7 +47,10 @@ def parse_size(text: str | None) -> int | None:
     found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip().upper())
     if found is None:
         raise click.BadParameter("a size is written 500M or 2G")
-    return int(found[1]) * 1024 ** " KMGT".index(found[2] or " ")
+    size = int(found[1]) << 10 * " KMGT".index(found[2] or " ")
+    if size >= 2**63:
+        raise click.BadParameter("that is more than can be counted; leave --quota out for no limit")
+    return size
 
 
 @user.command()

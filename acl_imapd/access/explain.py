@@ -37,6 +37,7 @@ class Explanation:
     user: str
     folder: str
     disabled: bool
+    teams: tuple[tuple[str, ...], ...]  # by which team the user is in which: ("sub", "project-x")
     inherited_from: str | None
     is_owner: bool
     owner: str | None
@@ -71,11 +72,12 @@ def explain(
     inherited = folder_name(conn, namespaces, source) if source.id != mailbox.id else None
     owner = owner_name(conn, mailbox)
     if identity is None:
-        return Explanation(user.name, name, True, inherited, False, owner, (), "")
+        return Explanation(user.name, name, True, (), inherited, False, owner, (), "")
     acl = read_acl(conn, mailbox.acl_id)
     entries = acl.entries if acl is not None else ()
     owns = is_owner(mailbox, identity)
     paths = read_team_paths(conn, user.id)
+    teams = tuple(sorted(paths.values(), key=lambda path: (len(path), path)))
     matched = tuple(
         Matched(
             entry,
@@ -86,7 +88,7 @@ def explain(
         if matches(entry.identifier, identity, is_owner=owns)
     )
     rights = effective_rights(entries, identity, is_owner=owns, allow_anyone=allow_anyone)
-    return Explanation(user.name, name, False, inherited, owns, owner, matched, format_rights(rights))
+    return Explanation(user.name, name, False, teams, inherited, owns, owner, matched, format_rights(rights))
 
 
 def _via(user: str, entry: AclEntry, paths: dict[TeamId, tuple[str, ...]]) -> tuple[str, ...]:
