@@ -160,7 +160,7 @@ def audit_() -> None:
 def audit_list(site: Site, limit: int) -> None:
     """List the newest changes.
 
-    Example: acl-imapd-admin audit list --limit 10
+    Example: acl-imapd-admin audit list --limit 3
     """
     rows = [audit.as_json(one) for one in site.read(audit.list_audit, limit=limit)]
     if not site.as_json:
