@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,12 +60,6 @@ class Blobs:
     def remove(self, key: str) -> None:
         """Forget the data of that key."""
         (self.directory / key).unlink(missing_ok=True)
-
-    def list_keys(self, *, min_age_s: float) -> set[str]:
-        """The keys of all files last written so long ago; of drafts left by a crash too."""
-        latest = time.time() - min_age_s
-        files = (path for path in self.directory.glob("*/*") if path.is_file() and path.stat().st_mtime <= latest)
-        return {path.relative_to(self.directory).as_posix() for path in files}
 
 
 def _make_directory(directory: Path) -> None:
@@ -222,12 +215,3 @@ def sweep_bodies(conn: Connection, blobs: Blobs, limit: int = 500) -> int:
         if key is not None:
             blobs.remove(key)
     return len(keys)
-
-
-STRAY_AGE_S = 86_400  # longer than any transaction that has written its file and not committed its row
-
-
-def read_stray_blobs(conn: Connection, blobs: Blobs) -> set[str]:
-    """The files of no body: of an APPEND that was rolled back, or drafts of one that a crash cut short."""
-    old = blobs.list_keys(min_age_s=STRAY_AGE_S)  # listed before the bodies are read: never one stored since
-    return old - set(conn.execute(select(body.c.blob_key).where(body.c.blob_key.isnot(None))).scalars())

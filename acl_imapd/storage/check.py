@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text, update
 
+from acl_imapd.access.namespaces import parent_path
 from acl_imapd.ranges import RangeSet
 from acl_imapd.storage.bodies import Blobs
-from acl_imapd.storage.schema import mailbox
+from acl_imapd.storage.messages import read_uids
+from acl_imapd.storage.schema import mailbox, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,14 @@ _COUNTERS = text(
 )
 
 
+_CHILDREN = text(
+    "SELECT child.id, child.path, child.acl_own, child.acl_id, parent.acl_id AS parent_acl_id,"
+    " parent.path AS parent_path FROM mailbox child LEFT JOIN mailbox parent ON parent.id = child.parent_id"
+)
+
+
 def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Problem]:
-    """What is wrong; with *repair* the counters among it are put right.  Reads everything once."""
+    """What is wrong; with *repair* the repairable among it is put right.  Reads everything once."""
     problems: list[Problem] = []
     if conn.dialect.name == "sqlite":
         answer = conn.execute(text("PRAGMA quick_check")).scalars().all()
@@ -50,19 +58,40 @@ def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Probl
                     .where(mailbox.c.id == row.id)
                     .values(dict(zip(names, map(int, counted), strict=True)))
                 )
-    for row in conn.execute(text("SELECT mailbox_id, user_id, uids, count AS stored FROM seen")).all():
-        if len(RangeSet.parse(row.uids)) != row.stored:
-            problems.append(
-                Problem(f"What user {row.user_id} has seen of folder {row.mailbox_id} is miscounted", False)
-            )
+    problems += _check_seen(conn, repair=repair)
     for row in conn.execute(text("SELECT id, blob_key FROM body WHERE blob_key IS NOT NULL")).all():
-        if not (blobs.directory / row.blob_key).exists():
+        if not blobs.has(row.blob_key):
             problems.append(Problem(f"The file {row.blob_key} of body {row.id} is missing", False))
-    for row in conn.execute(
-        text(
-            "SELECT child.id, child.path FROM mailbox child JOIN mailbox parent ON parent.id = child.parent_id"
-            " WHERE NOT child.acl_own AND child.acl_id <> parent.acl_id"
-        )
-    ).all():
-        problems.append(Problem(f"Folder {row.path} (id {row.id}) does not share the ACL it inherits", False))
+    return problems + _check_tree(conn)
+
+
+def _check_seen(conn: Connection, *, repair: bool) -> list[Problem]:
+    """Only what is there can have been seen, or STATUS tells too few unseen messages."""
+    problems: list[Problem] = []
+    there: dict[int, RangeSet] = {}
+    for row in conn.execute(text("SELECT mailbox_id, user_id, uids, count AS stored FROM seen")).all():
+        if row.mailbox_id not in there:
+            there[row.mailbox_id] = RangeSet.from_numbers(read_uids(conn, row.mailbox_id))
+        stored = RangeSet.parse(row.uids)
+        right = stored & there[row.mailbox_id]
+        if right != stored or len(right) != row.stored:
+            problems.append(Problem(f"What user {row.user_id} has seen of folder {row.mailbox_id} is miscounted", True))
+            if repair:
+                conn.execute(
+                    update(seen)
+                    .where(seen.c.mailbox_id == row.mailbox_id, seen.c.user_id == row.user_id)
+                    .values(uids=right.encode(), count=len(right))
+                )
+    return problems
+
+
+def _check_tree(conn: Connection) -> list[Problem]:
+    """Nothing is repaired here: who may read what depends on it."""
+    problems: list[Problem] = []
+    for row in conn.execute(_CHILDREN).all():
+        where = f"Folder {row.path} (id {row.id})"
+        if not row.acl_own and row.acl_id != row.parent_acl_id:
+            problems.append(Problem(f"{where} does not share the ACL it inherits", False))
+        if parent_path(row.path) != (row.parent_path or ""):
+            problems.append(Problem(f"{where} is not below the folder its name says", False))
     return problems
