@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import NONE, Ownership, Rights, effective_rights
+from acl_imapd.access.rights import Ownership, Rights, effective_rights
 from acl_imapd.notify.coalesce import Coalesced
 from acl_imapd.storage.accounts import Identity, read_identity, read_user
 from acl_imapd.storage.database import Connection
 from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.mailboxes import Mailbox, read_mailbox
 from acl_imapd.storage.reactor import AsyncDatabase
-from acl_imapd.storage.rights import Acl, read_acl
+from acl_imapd.storage.rights import Acl, Term, read_acl, read_terms
 from acl_imapd.storage.visible import Visible, read_news, read_visible
 from acl_imapd.types import AclId, MailboxId, MailboxName, UserId
 
@@ -48,6 +48,9 @@ class EpochSource(Protocol):
 
     def changed_acls(self, since_epoch: int) -> list[int] | None:
         """The ACLs changed after that epoch, likewise; None also where they are too many."""
+
+    def terms(self, acl_id: AclId, user_id: UserId) -> list[Term] | None:
+        """The entries of an ACL that can concern a user, likewise."""
 
 
 class Watcher(Protocol):
@@ -232,14 +235,14 @@ class Directory:
         if rights is not None:
             return rights
         generation = self._generation
-        acl = await self._database.read(read_acl, mailbox.acl_id)
-        if acl is None:
-            return NONE
+        terms = self._source.terms(mailbox.acl_id, identity.user_id)
+        if terms is None:
+            terms = await self._database.read(read_terms, mailbox.acl_id, identity.user_id)
+        is_owner = _is_owner(mailbox, identity)
+        rights = effective_rights(terms, identity, is_owner=is_owner, allow_anyone=self.allow_anyone)
         if generation == self._generation:
-            self._acls[acl.id] = acl
-        return effective_rights(
-            acl.entries, identity, is_owner=_is_owner(mailbox, identity), allow_anyone=self.allow_anyone
-        )
+            self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, is_owner] = rights
+        return rights
 
     async def listing(self, identity: Identity, user_name: str) -> Listing:
         """All *identity* can see."""

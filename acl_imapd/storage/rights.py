@@ -4,7 +4,7 @@ the wake-up in one transaction, so that no way in can forget one of the four."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -131,6 +131,42 @@ def _acls(rows: Any) -> dict[AclId, Acl]:
             identifier = Identifier(kind, 0, _NAMES[kind])
         mine.append(AclEntry(identifier, bool(row[5]), row[6], row[7], row[8], row[9]))
     return {acl_id: Acl(acl_id, epochs[acl_id], tuple(mine)) for acl_id, mine in entries.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom an entry names, for the evaluator alone."""
+
+    kind: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An entry as the evaluator needs it: nothing to show to anybody."""
+
+    identifier: Named
+    negative: bool
+    rights: str
+
+
+# Of an ACL with hundreds of people only those entries that can name one of them: the user's, and all that name
+# no user.  As text, since a server on SQLite reads it on a bare connection.
+TERMS = (
+    "SELECT kind, user_id, team_id, negative, rights FROM acl_entry"
+    " WHERE acl_id = :acl_id AND (user_id = :user_id OR user_id IS NULL)"
+)
+_TERMS = text(TERMS)
+
+
+def terms(rows: Iterable[Any]) -> list[Term]:
+    """The rows of :data:`TERMS` for ``effective_rights``."""
+    return [Term(Named(row[0], row[1] or row[2] or 0), bool(row[3]), row[4]) for row in rows]
+
+
+def read_terms(conn: Connection, acl_id: AclId, user_id: UserId) -> list[Term]:
+    """The entries of an ACL that can concern a user: its own, and those of teams and of everybody."""
+    return terms(conn.execute(_TERMS, {"acl_id": acl_id, "user_id": user_id}))
 
 
 _CHANGED = select(acl.c.id).where(acl.c.epoch > bindparam("since"))
