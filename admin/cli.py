@@ -10,11 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from acl_imapd_admin.acl import acl, is_letters, parse_letters
-from acl_imapd_admin.folder import folder
-from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
-from acl_imapd_admin.team import team
-from acl_imapd_admin.user import user
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from acl_imapd import __version__
@@ -25,6 +20,12 @@ from acl_imapd.storage import check as checks
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import sweep_bodies
 from acl_imapd.storage.database import Connection, unreachable
+
+from .acl import acl, is_letters, parse_letters
+from .folder import folder
+from .output import Site, confirm, near, pass_site, with_json
+from .team import team
+from .user import user
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from acl_imapd_admin.output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
-
 from acl_imapd.storage import accounts
 from acl_imapd.storage.database import Connection
+
+from .output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
 
 
 @click.group()
