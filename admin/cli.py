@@ -130,7 +130,7 @@ def current(site: Site) -> None:
 @with_json
 @pass_site
 def check_(site: Site, repair: bool) -> None:
-    """Look whether the database holds together, the audit log's chain included.
+    """Look whether the database holds together, the audit log's chain and the files of large messages included.
 
     Example: acl-imapd-admin db check
     """
@@ -142,9 +142,13 @@ def check_(site: Site, repair: bool) -> None:
     rows: list[dict[str, Any]] = [{"problem": one.text, "repairable": one.repairable} for one in problems]
     site.rows(["problem", "repairable"], rows, empty="The database is sound.")
     if repair and not site.as_json:
-        click.echo(f"Counters put right; {swept} bodies without a message removed.")
+        click.echo(f"Counters put right, stray files removed; {swept} bodies without a message removed.")
     if problems and not (repair and all(one.repairable for one in problems)):
-        raise Refused("The database has faults." if repair else "The database has faults; --repair mends counters.")
+        raise Refused(
+            "The database has faults."
+            if repair
+            else "The database has faults; --repair mends counters and removes stray files."
+        )
 
 
 @cli.group("audit")
