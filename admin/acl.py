@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import click
-from acl_imapd_admin.output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
 
 from acl_imapd.access.explain import Explanation, what_can, who_can
 from acl_imapd.access.explain import explain as explain_rights
@@ -15,6 +14,8 @@ from acl_imapd.access.rights import ORDER, Rights, format_rights, parse_rights
 from acl_imapd.errors import Refused
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.database import Connection
+
+from .output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
 
 
 @click.group()

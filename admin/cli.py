@@ -10,11 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from acl_imapd_admin.acl import acl, is_letters, parse_letters
-from acl_imapd_admin.folder import folder
-from acl_imapd_admin.output import Site, confirm, near, pass_site, with_json
-from acl_imapd_admin.team import team
-from acl_imapd_admin.user import user
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from acl_imapd import __version__
@@ -25,6 +20,12 @@ from acl_imapd.storage import check as checks
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import sweep_bodies
 from acl_imapd.storage.database import Connection, unreachable
+
+from .acl import acl, is_letters, parse_letters
+from .folder import folder
+from .output import Site, confirm, near, pass_site, with_json
+from .team import team
+from .user import user
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,7 +130,7 @@ def current(site: Site) -> None:
 @with_json
 @pass_site
 def check_(site: Site, repair: bool) -> None:
-    """Look whether the database holds together, the audit log's chain included.
+    """Look whether the database holds together, the audit log's chain and the files of large messages included.
 
     Example: acl-imapd-admin db check
     """
@@ -141,9 +142,13 @@ def check_(site: Site, repair: bool) -> None:
     rows: list[dict[str, Any]] = [{"problem": one.text, "repairable": one.repairable} for one in problems]
     site.rows(["problem", "repairable"], rows, empty="The database is sound.")
     if repair and not site.as_json:
-        click.echo(f"Counters put right; {swept} bodies without a message removed.")
+        click.echo(f"Counters put right, stray files removed; {swept} bodies without a message removed.")
     if problems and not (repair and all(one.repairable for one in problems)):
-        raise Refused("The database has faults." if repair else "The database has faults; --repair mends counters.")
+        raise Refused(
+            "The database has faults."
+            if repair
+            else "The database has faults; --repair mends counters and removes stray files."
+        )
 
 
 @cli.group("audit")

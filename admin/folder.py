@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from acl_imapd_admin.output import (
+
+from acl_imapd.access.explain import folder_name, owner_name
+from acl_imapd.access.namespaces import valid_new_path
+from acl_imapd.errors import Refused
+from acl_imapd.storage import accounts, mailboxes, rights
+from acl_imapd.storage.database import Connection
+from acl_imapd.storage.visible import read_user_names
+
+from .output import (
     Site,
     confirm,
     must_folder,
@@ -16,13 +24,6 @@ from acl_imapd_admin.output import (
     team_part,
     with_json,
 )
-
-from acl_imapd.access.explain import folder_name, owner_name
-from acl_imapd.access.namespaces import valid_new_path
-from acl_imapd.errors import Refused
-from acl_imapd.storage import accounts, mailboxes, rights
-from acl_imapd.storage.database import Connection
-from acl_imapd.storage.visible import read_user_names
 
 SPECIAL_USES = ("All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
-from acl_imapd_admin.output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
 
 from acl_imapd.storage import accounts
 from acl_imapd.storage.database import Connection
+
+from .output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
 
 
 @click.group()
@@ -44,11 +47,15 @@ def list_(site: Site) -> None:
 
     Example: acl-imapd-admin team list
     """
-    rows = [
-        {"name": one.name, "members": [member.name for member in site.read(accounts.list_members, one.name)]}
-        for one in site.read(accounts.list_teams)
-    ]
-    site.rows(["name", "members"], rows)
+
+    def rows(conn: Connection) -> list[dict[str, Any]]:
+        members = accounts.list_all_members(conn)
+        return [
+            {"name": one.name, "members": [member.name for member in members.get(one.id, ())]}
+            for one in accounts.list_teams(conn)
+        ]
+
+    site.rows(["name", "members"], site.read(rows))
 
 
 @team.command()

@@ -8,13 +8,14 @@ import sys
 import time
 
 import click
-from acl_imapd_admin.output import Site, confirm, must_user, pass_site, with_json
 
 from acl_imapd.access.explain import what_can
 from acl_imapd.auth.passwords import hash_password
 from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts
 from acl_imapd.storage.visible import read_team_paths
+
+from .output import Site, confirm, must_user, pass_site, with_json
 
 
 @click.group()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts, mailboxes, rights
+from acl_imapd.storage.accounts import Member
 from tests.conftest import ACTOR
 
 
@@ -126,3 +128,23 @@ def test_every_change_moves_the_identity_epoch(database):
         before = database.read_now(rights.read_epochs).identity
         database.write_now(change, ACTOR, *arguments)
         assert database.read_now(rights.read_epochs).identity > before, change.__name__
+
+
+def test_the_members_of_all_teams_are_one_statement(database):
+    """A listing must not ask once per team."""
+    for name in ("alpha", "beta", "empty"):
+        database.write_now(accounts.insert_team, ACTOR, name)
+    for name, member in (("alpha", "group:crew"), ("alpha", "cat"), ("alpha", "ann"), ("beta", "group:alpha")):
+        database.write_now(accounts.join_team, ACTOR, name, member, manager=member == "cat")
+    ids = {one.name: one.id for one in database.read_now(accounts.list_teams)}
+    statements = []
+
+    def read(conn):
+        event.listen(conn, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        return accounts.list_all_members(conn)
+
+    found = database.read_now(read)
+
+    assert found == {ids[name]: database.read_now(accounts.list_members, name) for name in ("crew", "alpha", "beta")}
+    assert found[ids["alpha"]] == [Member("ann", False), Member("cat", True), Member("group:crew", False)]
+    assert len(statements) == 1

@@ -65,3 +65,12 @@ def test_names_in_any_script_are_kept_and_still_verify(database):
 
     assert database.read_now(audit.list_audit, limit=1)[0].object == "Büro-日本"
     database.read_now(audit.verify_chain)
+
+
+def test_a_prefix_is_of_just_that_case(database):
+    """Names differ by case: what was done to Team is nothing of team."""
+    for name in ("Büro", "büro", "BÜRO", "Bur", "a_b", "aXb"):
+        database.write_now(accounts.insert_team, ACTOR, name)
+
+    for prefix, found in (("Bü", ["Büro"]), ("bü", ["büro"]), ("B", ["Bur", "BÜRO", "Büro"]), ("a_", ["a_b"])):
+        assert found == [row.object for row in database.read_now(audit.list_audit, object_prefix=prefix)], prefix

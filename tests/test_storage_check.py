@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from sqlalchemy import text
 
+from acl_imapd.errors import Refused
 from acl_imapd.mail.mime import parsed
 from acl_imapd.ranges import RangeSet
 from acl_imapd.storage import accounts, check, mailboxes, messages
 from acl_imapd.storage.messages import NewMessage
 from tests.conftest import ACTOR, give
 
+DAY_S = 86_400
 LARGE = b"Subject: l\r\n\r\n" + b"y" * 200_000
 
 
@@ -109,3 +114,97 @@ def test_all_that_is_done_to_a_folder_leaves_a_sound_database(database, site):
     database.write_now(messages.expunge, sub.id, None)
 
     assert problems(database) == []
+
+
+def age(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def files(database):
+    return {path for path in database.blobs.directory.rglob("*") if path.is_file()}
+
+
+def aborted(database, site, body=LARGE + b"z", *, ago=2 * DAY_S):
+    """The file that an APPEND leaves which is rolled back."""
+    team, bob = site
+    before = files(database)
+    new = NewMessage(body, parsed(body), flags=0, keywords=(), internal_date=1, internal_zone=0, seen=False)
+
+    def fail(conn):
+        messages.insert_messages(conn, team.id, bob.id, [new], blobs=database.blobs)
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        database.write_now(fail)
+    (path,) = files(database) - before
+    age(path, ago)
+    return path
+
+
+def test_the_file_of_a_delivery_that_came_to_nothing_is_found_and_removed(database, site):
+    kept = files(database)
+    for path in kept:
+        age(path, 9 * DAY_S)  # old as it is, a row names it
+    stray = aborted(database, site)
+    draft = stray.with_name(f".{stray.name}")
+    draft.write_bytes(b"half")
+    age(draft, 2 * DAY_S)
+    (found,) = problems(database)
+    assert found.repairable
+    assert found.text.startswith("2 files")
+    assert files(database) == kept | {stray, draft}
+
+    database.write_now(check.check, database.blobs, repair=True)
+
+    assert files(database) == kept
+    assert problems(database) == []
+
+
+def test_a_file_younger_than_a_day_may_yet_get_its_row(database, site):
+    """A delivery in flight: the file is on disk before the row is committed."""
+    young = aborted(database, site, ago=DAY_S - 60)
+
+    assert database.write_now(check.check, database.blobs, repair=True) == []
+
+    assert young.exists()
+
+
+def test_a_file_of_a_body_without_a_message_is_not_stray(database, site):
+    """Its row names it, so a message with the same bytes may come to share it."""
+    team, bob = site
+    database.write_now(messages.store_flags, team.id, bob.id, RangeSet(((1, 2),)), add=8)
+    database.write_now(messages.expunge, team.id, None)
+    for path in files(database):
+        age(path, 2 * DAY_S)
+
+    assert database.write_now(check.check, database.blobs, repair=True) == []
+
+    assert len(files(database)) == 1
+
+
+def test_files_of_other_makes_are_left_alone(database, site):
+    others = [database.blobs.directory / "ab" / "notes.txt", database.blobs.directory / "README"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+        age(path, 2 * DAY_S)
+
+    assert database.write_now(check.check, database.blobs, repair=True) == []
+
+    assert all(path.exists() for path in others)
+
+
+def test_a_directory_that_is_another_databases_is_left_alone(database, site):
+    """--database on a command line, and the directory of the site: what is stray there is another's mail."""
+    stray = aborted(database, site)
+    named = files(database) - {stray}
+    for path in named:
+        age(path, 2 * DAY_S)
+    damage(database, "DELETE FROM message")
+    damage(database, "DELETE FROM body")
+
+    found = database.write_now(check.check, database.blobs, repair=True)
+
+    assert [one.repairable for one in found if "whose directory" in one.text] == [False]
+    assert files(database) == named | {stray}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, text, update
 
 from acl_imapd.errors import Refused
 from acl_imapd.storage import mailboxes
@@ -248,20 +248,29 @@ def remove_team(conn: Connection, actor: Actor, name: str) -> None:
 
 def list_members(conn: Connection, team_name: str) -> list[Member]:
     """The direct members, users first."""
-    found = _must_team(conn, team_name)
-    users = (
-        select(user.c.name, team_member.c.manager)
-        .join(team_member, team_member.c.user_id == user.c.id)
-        .where(team_member.c.team_id == found.id)
-        .order_by(user.c.name)
+    return [Member(row.name, row.manager) for row in conn.execute(_MEMBERS_OF, {"id": _must_team(conn, team_name).id})]
+
+
+def list_all_members(conn: Connection) -> dict[TeamId, list[Member]]:
+    """The direct members of each team that has any, users first; one statement however many teams there are."""
+    found: dict[TeamId, list[Member]] = {}
+    for row in conn.execute(_MEMBERS):
+        found.setdefault(TeamId(row.team_id), []).append(Member(row.name, row.manager))
+    return found
+
+
+_MEMBER_TEAM = team.alias("member_team")
+_MEMBERS = (
+    select(
+        team_member.c.team_id,
+        func.coalesce(user.c.name, literal("group:") + _MEMBER_TEAM.c.name).label("name"),
+        team_member.c.manager,
     )
-    teams = (
-        select((literal("group:") + team.c.name).label("name"), team_member.c.manager)
-        .join(team_member, team_member.c.member_team_id == team.c.id)
-        .where(team_member.c.team_id == found.id)
-        .order_by(team.c.name)
-    )
-    return [Member(row.name, row.manager) for query in (users, teams) for row in conn.execute(query)]
+    .outerjoin(user, user.c.id == team_member.c.user_id)
+    .outerjoin(_MEMBER_TEAM, _MEMBER_TEAM.c.id == team_member.c.member_team_id)
+    .order_by(team_member.c.user_id.is_(None), user.c.name, _MEMBER_TEAM.c.name)
+)
+_MEMBERS_OF = _MEMBERS.where(team_member.c.team_id == bindparam("id"))
 
 
 def _member_columns(conn: Connection, member: str) -> dict[str, int | None]:

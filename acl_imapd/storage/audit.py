@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from acl_imapd.errors import Refused
 from acl_imapd.storage.epochs import lock_site
@@ -85,7 +85,8 @@ def list_audit(
     """The newest rows that fit, newest first."""
     query = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if object_prefix is not None:
-        query = query.where(audit.c.object.startswith(object_prefix, autoescape=True))
+        # Not LIKE, which on SQLite takes Team for team: names differ by case.
+        query = query.where(func.substr(audit.c.object, 1, len(object_prefix)) == object_prefix)
     if actor is not None:
         query = query.where(audit.c.actor == actor)
     if since is not None:

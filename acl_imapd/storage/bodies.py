@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,22 @@ class Blobs:
     def remove(self, key: str) -> None:
         """Forget the data of that key."""
         (self.directory / key).unlink(missing_ok=True)
+
+    def keys_before(self, time_s: float) -> list[str]:
+        """The keys of all files written before that time, drafts among them.  Files of other makes are passed over."""
+        found = []
+        for path in self.directory.glob("[0-9a-f][0-9a-f]/*"):
+            key = f"{path.parent.name}/{path.name}"
+            try:
+                if _KEY.fullmatch(key) and path.lstat().st_mtime < time_s:
+                    found.append(key)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+        return sorted(found)
+
+
+# A draft begins with a dot.
+_KEY = re.compile(r"([0-9a-f]{2})/\.?\1[0-9a-f]{62}\.[0-9a-f]{8}")
 
 
 def _make_directory(directory: Path) -> None:

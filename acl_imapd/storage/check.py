@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text, update
@@ -11,6 +12,9 @@ from acl_imapd.ranges import RangeSet
 from acl_imapd.storage.bodies import Blobs
 from acl_imapd.storage.messages import read_uids
 from acl_imapd.storage.schema import mailbox, seen
+
+# What no delivery takes, however slow: no file is removed that a row is about to name.
+STRAY_AFTER_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,31 @@ def check(conn: Connection, blobs: Blobs, *, repair: bool = False) -> list[Probl
                     .values(dict(zip(names, map(int, counted), strict=True)))
                 )
     problems += _check_seen(conn, repair=repair)
-    for row in conn.execute(text("SELECT id, blob_key FROM body WHERE blob_key IS NOT NULL")).all():
+    problems += _check_files(conn, blobs, repair=repair)
+    return problems + _check_tree(conn)
+
+
+def _check_files(conn: Connection, blobs: Blobs, *, repair: bool) -> list[Problem]:
+    """Files and rows that name them.  A file is on disk before its row, so one that is new may yet get one; one that
+    is older was left by a delivery that came to nothing."""
+    old = blobs.keys_before(time.time() - STRAY_AFTER_S)  # before the rows are read, or a row could be missed
+    problems: list[Problem] = []
+    known = set()
+    for row in conn.execute(text("SELECT id, blob_key FROM body WHERE blob_key IS NOT NULL")):
+        known.add(row.blob_key)
         if not blobs.has(row.blob_key):
             problems.append(Problem(f"The file {row.blob_key} of body {row.id} is missing", False))
-    return problems + _check_tree(conn)
+    stray = [key for key in old if key not in known]
+    if stray and not any(map(blobs.has, known)):
+        # Another database's, most likely: to remove them would be to lose its mail.
+        what = f"None of the {len(stray)} files in {blobs.directory} is of this database; whose directory is it?"
+        return [*problems, Problem(what, False)]
+    if stray:
+        problems.append(Problem(f"{len(stray)} files in {blobs.directory} are of no message, {stray[0]} first", True))
+    if repair:
+        for key in stray:
+            blobs.remove(key)
+    return problems
 
 
 def _check_seen(conn: Connection, *, repair: bool) -> list[Problem]:
