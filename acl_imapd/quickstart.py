@@ -136,7 +136,14 @@ def _fill(conn: Connection, database: Database) -> None:
 def _grant(conn: Connection, mailbox_id: MailboxId, who: str, letters: str) -> None:
     identifier = rights.resolve_identifier(conn, who, allow_anyone=False)
     rights.change_entry(
-        conn, ACTOR, mailbox_id, identifier, negative=False, op="set", rights=parse_rights(letters), reason="demo"
+        conn,
+        ACTOR,
+        mailbox_id,
+        identifier,
+        negative=False,
+        op="set",
+        rights=parse_rights(letters),
+        terms_=rights.Terms(reason="demo"),
     )
 
 

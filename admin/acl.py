@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -16,30 +16,36 @@ from acl_imapd.storage import rights as stored
 from acl_imapd.storage.database import Connection
 
 from .output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
+from .when import limits, shown
 
 
 @click.group()
 def acl() -> None:
     """Who may do what with a folder, and why.
 
-    WHO is a user, group:TEAM, owner, authenticated or, where it is switched on, anyone.  Rights are letters of
-    lrswipkxtea, or the name of a role (`role list`).
+    WHO is a user, group:TEAM, domain:EXAMPLE.COM (whoever's name ends in @example.com), owner, authenticated or,
+    where it is switched on, anyone.  Rights are letters of lrswipkxtea, or the name of a role (`role list`).
     """
 
 
-def parse_letters(conn: Connection, text: str) -> Rights:
-    """The rights that letters or a role's name stand for."""
+def parse_role(conn: Connection, text: str) -> tuple[Rights, int | None]:
+    """The rights that letters or a role's name stand for, and the role as entries keep it."""
     role = stored.read_role(conn, text)
     if role is not None:
-        return parse_rights(role.rights)
+        return parse_rights(role.rights), stored.read_role_id(conn, text)
     names = [one.name for one in stored.list_roles(conn)]
     # "read" is letters too, a among them: what is nearly a role's name is not meant as letters, unless they
     # stand in the order that rights are shown in.
     if text and set(text) <= set(ORDER + "cd"):
         rights = parse_rights(text)
         if format_rights(rights) == text or not near(text, names, cutoff=0.75):
-            return rights
+            return rights, None
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
+
+
+def parse_letters(conn: Connection, text: str) -> Rights:
+    """The rights that letters or a role's name stand for."""
+    return parse_role(conn, text)[0]
 
 
 def is_letters(name: str) -> bool:
@@ -47,17 +53,32 @@ def is_letters(name: str) -> bool:
     return set(name) <= set(ORDER + "cd") and len(set(name)) == len(name)
 
 
-def _change(site: Site, folder: str, who: str, letters: str, reason: str | None, *, negative: bool) -> str:
-    def change(conn: Connection) -> str:
+def _change(site: Site, folder: str, who: str, letters: str, terms: stored.Terms, *, negative: bool) -> dict[str, Any]:
+    def change(conn: Connection) -> dict[str, Any]:
         found = must_folder(conn, site.namespaces, folder)
         identifier = must_identifier(conn, who, allow_anyone=site.allow_anyone)
-        new = parse_letters(conn, letters)
+        new, role_id = parse_role(conn, letters)
         stored.change_entry(
-            conn, site.actor, found.id, identifier, negative=negative, op="set", rights=new, reason=reason
-        )
-        return format_rights(new)
+            conn, site.actor, found.id, identifier, negative=negative, op="set", rights=new,
+            terms_=replace(terms, role_id=role_id),
+        )  # fmt: skip
+        return {
+            "folder": folder,
+            "identifier": f"-{identifier.name}" if negative else identifier.name,
+            "rights": format_rights(new),
+            "role": letters if role_id is not None else None,
+            "since": shown(terms.since),
+            "until": shown(terms.until),
+        }
 
     return site.write(change)
+
+
+def _spell(done: dict[str, Any]) -> tuple[str, str]:
+    role = f" ({done['role']})" if done["role"] else ""
+    since = f", from {done['since']}" if done["since"] else ""
+    until = f", until {done['until']}" if done["until"] else ""
+    return f"{done['rights']}{role}", since + until
 
 
 _REASON = click.option("--reason", help="Why; kept with the entry and shown by `acl explain`.")
@@ -67,32 +88,46 @@ _REASON = click.option("--reason", help="Why; kept with the entry and shown by `
 @click.argument("folder")
 @click.argument("who")
 @click.argument("rights")
+@limits
 @_REASON
 @with_json
 @pass_site
-def grant(site: Site, folder: str, who: str, rights: str, reason: str | None) -> None:
+def grant(
+    site: Site, folder: str, who: str, rights: str, since: float | None, until: float | None, reason: str | None
+) -> None:
     """Give WHO just these rights on a folder.  They hold from now on, in open sessions too.
 
-    Example: acl-imapd-admin acl grant "Shared Folders/Project X" group:project-x editor --reason "kick-off"
+    A role's name gives whatever the role stands for, now and after `role set`.  What ends by --until ends to the
+    second: sessions that have the folder open are cut off then.  A grant anew replaces role and limits.
+
+    \b
+    Examples:
+      acl-imapd-admin acl grant "Shared Folders/Project X" group:project-x editor --reason "kick-off"
+      acl-imapd-admin acl grant "Shared Folders/Project X" bob lrs --until 30d --reason "audit"
     """
-    letters = _change(site, folder, who, rights, reason, negative=False)
-    site.done(f"{who} has {letters} on {folder}.", folder=folder, identifier=who, rights=letters)
+    done = _change(site, folder, who, rights, stored.Terms(None, since, until, reason), negative=False)
+    what, when = _spell(done)
+    site.done(f"{who} has {what} on {folder}{when}.", **done)
 
 
 @acl.command()
 @click.argument("folder")
 @click.argument("who")
 @click.argument("rights")
+@limits
 @_REASON
 @with_json
 @pass_site
-def deny(site: Site, folder: str, who: str, rights: str, reason: str | None) -> None:
+def deny(
+    site: Site, folder: str, who: str, rights: str, since: float | None, until: float | None, reason: str | None
+) -> None:
     """Take these rights from WHO, whatever else gives them.
 
     Example: acl-imapd-admin acl deny "Shared Folders/Project X" bob rswipkxte
     """
-    letters = _change(site, folder, who, rights, reason, negative=True)
-    site.done(f"{letters} is taken from {who} on {folder}.", folder=folder, identifier=f"-{who}", rights=letters)
+    done = _change(site, folder, who, rights, stored.Terms(None, since, until, reason), negative=True)
+    what, when = _spell(done)
+    site.done(f"{what} is taken from {who} on {folder}{when}.", **done)
 
 
 @acl.command()
@@ -136,7 +171,7 @@ def show(site: Site, folder: str) -> None:
         return [_entry(entry) for entry in acl_.entries] if acl_ is not None else []
 
     site.rows(
-        ["identifier", "rights", "granted_by", "granted_at", "reason"], site.read(rows),
+        ["identifier", "rights", "role", "since", "until", "granted_by", "granted_at", "reason"], site.read(rows),
         empty="The ACL has no entries: only the owner sees the folder.",
     )  # fmt: skip
 
@@ -145,8 +180,11 @@ def _entry(entry: stored.AclEntry) -> dict[str, Any]:
     return {
         "identifier": entry.text,
         "rights": entry.rights,
+        "role": entry.role,
+        "since": shown(entry.since),
+        "until": shown(entry.until),
         "granted_by": entry.granted_by,
-        "granted_at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(entry.granted_at)),
+        "granted_at": shown(entry.granted_at),
         "reason": entry.reason,
     }
 
@@ -183,7 +221,10 @@ def explain_(site: Site, user: str, folder: str) -> None:
     found = site.read(run)
     if site.as_json:
         values = dataclasses.asdict(found)
-        values["matched"] = [{**_entry(one.entry), "via": list(one.via), "counts": one.counts} for one in found.matched]
+        values["matched"] = [
+            {**_entry(one.entry), "via": list(one.via), "counts": one.counts, "because": one.because}
+            for one in found.matched
+        ]
         site.one(values)
         return
     for line in explain_lines(found):
@@ -205,9 +246,12 @@ def explain_lines(found: Explanation) -> list[str]:
         own = one.entry.identifier.name
         way = " → ".join(one.via if own == found.user or len(one.via) > 1 else (*one.via, own))
         reason = f', "{entry["reason"]}"' if entry["reason"] else ""
-        note = "" if one.counts else "  (does not count: acl.allow_anyone is off)"
+        limits_ = "".join(f", {word} {entry[word]}" for word in ("since", "until") if entry[word] is not None)
+        role = f" ({entry['role']})" if entry["role"] else ""
+        note = "" if one.counts else f"  (does not count: {one.because})"
         lines.append(
-            f"  {sign} {entry['rights']:12} {way}: by {entry['granted_by']} {entry['granted_at']}{reason}{note}"
+            f"  {sign} {entry['rights']:12} {way}{role}: by {entry['granted_by']} {entry['granted_at']}"
+            f"{limits_}{reason}{note}"
         )
     if not found.matched:
         lines.append("  no entry of the ACL names this user, a team of it, or everybody")

@@ -10,6 +10,7 @@ from acl_imapd.storage import accounts
 from acl_imapd.storage.database import Connection
 
 from .output import Site, confirm, must_team, must_user, pass_site, team_part, with_json
+from .when import limits, shown
 
 
 @click.group()
@@ -68,25 +69,47 @@ def show(site: Site, name: str) -> None:
     Example: acl-imapd-admin team show project-x
     """
     site.read(must_team, name)
-    rows = [{"member": one.name, "manager": bool(one.manager)} for one in site.read(accounts.list_members, name)]
-    site.rows(["member", "manager"], rows, empty="The team has no members.")
+    rows = [
+        {
+            "member": one.name,
+            "manager": bool(one.manager),
+            "since": shown(one.since),
+            "until": shown(one.until),
+            "added_by": one.added_by,
+            "added_at": shown(one.added_at),
+            "reason": one.reason,
+        }
+        for one in site.read(accounts.list_members, name)
+    ]
+    site.rows(list(rows[0]) if rows else ["member"], rows, empty="The team has no members.")
 
 
 @team.command()
 @click.argument("name", metavar="TEAM")
 @click.argument("member")
 @click.option("--manager", is_flag=True, help="The member manages the team: it owns what the team owns.")
+@limits
+@click.option("--reason", help="Why; kept with the membership.")
 @with_json
 @pass_site
-def join(site: Site, name: str, member: str, manager: bool) -> None:
+def join(
+    site: Site, name: str, member: str, manager: bool, since: float | None, until: float | None, reason: str | None
+) -> None:
     """Make MEMBER, a user or group:TEAM, a member.
 
-    Example: acl-imapd-admin team join project-x bob --manager
+    \b
+    Examples:
+      acl-imapd-admin team join project-x bob --manager
+      acl-imapd-admin team join project-x carol --until 2027-03-31 --reason "stands in for bob"
     """
     site.read(must_team, name)
     site.read(must_member, member)
-    site.write(accounts.join_team, site.actor, name, member, manager=manager)
-    site.done(f"{member} is in {name}" + (" and manages it." if manager else "."), team=name, member=member)
+    site.write(accounts.join_team, site.actor, name, member, manager=manager, since=since, until=until, reason=reason)
+    when = "".join(f", {word} {shown(one)}" for word, one in (("from", since), ("until", until)) if one is not None)
+    site.done(
+        f"{member} is in {name}" + (" and manages it" if manager else "") + f"{when}.",
+        team=name, member=member, manager=manager, since=shown(since), until=shown(until),
+    )  # fmt: skip
 
 
 @team.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,7 +225,8 @@ class World:
         self.database = database
         self.reactor = TestReactor()
         self.namespaces = Namespaces()
-        self.service = Service(settings or Settings(), database, self.reactor)
+        begun = time.time()
+        self.service = Service(settings or Settings(), database, self.reactor, lambda: begun + self.reactor.seconds())
         self.factory = self.service.factory(implicit_tls=False)
 
     def client(self, user: str | None = None, **kwargs: Any) -> Client:

@@ -7,12 +7,13 @@ begins with it, so that nothing that begins after a revocation has committed sti
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import Ownership, Rights, effective_rights
+from acl_imapd.access.rights import Ownership, Rights, effective_rights, next_change
 from acl_imapd.notify.coalesce import Coalesced
 from acl_imapd.storage.accounts import Identity, read_identity, read_user
 from acl_imapd.storage.database import Connection
@@ -62,6 +63,20 @@ class Watcher(Protocol):
     def rights_changed(self) -> None: ...
 
 
+class Clock(Protocol):
+    """The time of day, and something to be woken by."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Have *call* called; what comes back calls it off."""
+
+
+# No timer is longer, so that a clock set right meanwhile does no lasting harm.
+LONGEST_WAIT_S = 3600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A mailbox in the listing of one user."""
@@ -81,16 +96,20 @@ class Listing:
     parents: set[str] = field(default_factory=set)  # every name above a visible one
     hidden_parents: list[str] = field(default_factory=list)  # those of them the user cannot see, namespace roots too
     rendered: dict[object, list[bytes]] = field(default_factory=dict)  # whatever LIST keeps of its answers
+    until: float = inf  # when some right begins or ends
 
 
 class Directory:
     """Caches of one process over storage; the only caller of ``effective_rights`` in the server."""
 
     def __init__(
-        self, database: AsyncDatabase, source: EpochSource, *, namespaces: Namespaces, allow_anyone: bool
+        self, database: AsyncDatabase, source: EpochSource, clock: Clock, *, namespaces: Namespaces, allow_anyone: bool
     ) -> None:
         self._database = database
         self._source = source
+        self._clock = clock
+        self._call_off: Callable[[], None] | None = None
+        self._wakes_at = inf
         self.namespaces = namespaces
         self.allow_anyone = allow_anyone
         self._epochs = Epochs(-1, -1, -1)
@@ -99,11 +118,15 @@ class Directory:
         self._homes: Bounded[str, UserId | None] = Bounded(20_000)
         self._places: Bounded[tuple[UserId | None, str], Mailbox | None] = Bounded(20_000)
         self._acls: Bounded[AclId, Acl] = Bounded(20_000)
-        self._rights: Bounded[AclId, dict[tuple[UserId, bool], Rights]] = Bounded(20_000)
+        self._rights: Bounded[AclId, dict[tuple[UserId, bool], tuple[Rights, float]]] = Bounded(20_000)
         self._identities: Bounded[UserId, Identity] = Bounded(20_000)
         self._listings: Bounded[UserId, Listing] = Bounded(2_000)
         self._watchers: dict[MailboxId, set[Watcher]] = {}
         self._watched: dict[MailboxId, Mailbox] = {}
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock.now()
 
     # -- freshness --------------------------------------------------------------------------------------
 
@@ -159,9 +182,40 @@ class Directory:
                 self._watched.pop(mailbox_id, None)
             else:
                 self._watched[mailbox_id] = mailbox
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
         for watchers in list(self._watchers.values()):
             for watcher in list(watchers):
                 watcher.rights_changed()
+
+    # -- what ends by itself ------------------------------------------------------------------------------
+
+    def _wake_by(self, moment: float) -> None:
+        """Tell the watchers at *moment* (seconds since 1970), when somebody's right begins or ends."""
+        if moment >= self._wakes_at:
+            return
+        if self._call_off is not None:
+            self._call_off()
+        self._wakes_at = moment
+        wait = min(max(moment - self._clock.now(), 0.0), LONGEST_WAIT_S)
+        self._call_off = self._clock.call_later(wait, self._time_has_come)
+
+    def _time_has_come(self) -> None:
+        self._call_off = None
+        self._wakes_at = inf
+        for mailbox_id, watchers in self._watchers.items():
+            mailbox = self._watched.get(mailbox_id)
+            if mailbox is not None:
+                for watcher in watchers:  # sets the next alarm
+                    self.rights_now(mailbox, watcher.user_id)
+        self._tell_watchers()
+
+    def close(self) -> None:
+        """Call the alarm off."""
+        if self._call_off is not None:
+            self._call_off()
+            self._call_off = None
 
     # -- who has something open ---------------------------------------------------------------------------
 
@@ -169,6 +223,7 @@ class Directory:
         """Tell *watcher* of every change of rights from now on."""
         self._watchers.setdefault(watcher.mailbox_id, set()).add(watcher)
         self._watched.setdefault(mailbox.id, mailbox)
+        self.rights_now(mailbox, watcher.user_id)  # sets the alarm for when they end
 
     def unwatch(self, watcher: Watcher) -> None:
         """Undo :meth:`watch`."""
@@ -191,7 +246,12 @@ class Directory:
         identity = self._identities.get(user_id)
         if identity is None:
             return None
-        return self._evaluate(mailbox, identity)
+        now = self._clock.now()
+        found = self._evaluate(mailbox, identity.at(now), now)
+        if found is None:
+            return None
+        self._wake_by(found[1])
+        return found[0]
 
     # -- lookups --------------------------------------------------------------------------------------------
 
@@ -199,12 +259,12 @@ class Directory:
         """The user and its teams; None for one that is gone or disabled."""
         known = self._identities.get(user_id)
         if known is not None:
-            return known
+            return known.at(self._clock.now()) if known.limited else known
         generation = self._generation
         identity = await self._database.read(read_identity, user_id)
         if identity is not None and generation == self._generation:
             self._identities[user_id] = identity
-        return identity
+        return identity.at(self._clock.now()) if identity is not None else None
 
     async def mailbox(self, home: str | None, path: str) -> Mailbox | None:
         """The mailbox at a place; its counters are not to be relied on."""
@@ -231,49 +291,56 @@ class Directory:
 
     async def rights(self, mailbox: Mailbox, identity: Identity) -> Rights:
         """What *identity* may do with *mailbox*."""
-        rights = self._evaluate(mailbox, identity)
-        if rights is not None:
-            return rights
+        now = self._clock.now()
+        known = self._evaluate(mailbox, identity, now)
+        if known is not None:
+            return known[0]
         generation = self._generation
         terms = self._source.terms(mailbox.acl_id, identity.user_id)
         if terms is None:
             terms = await self._database.read(read_terms, mailbox.acl_id, identity.user_id)
         is_owner = _is_owner(mailbox, identity)
-        rights = effective_rights(terms, identity, is_owner=is_owner, allow_anyone=self.allow_anyone)
+        rights = effective_rights(terms, identity, is_owner=is_owner, allow_anyone=self.allow_anyone, now=now)
         if generation == self._generation:
-            self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, is_owner] = rights
+            until = min(next_change(terms, now), next_change(identity.limited, now))
+            self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, is_owner] = rights, until
         return rights
 
     async def listing(self, identity: Identity, user_name: str) -> Listing:
         """All *identity* can see."""
         known = self._listings.get(identity.user_id)
-        if known is not None:
+        now = self._clock.now()
+        if known is not None and now < known.until:
             return known
         generation = self._generation
         visible = await self._database.read(read_visible, identity, include_anyone=self.allow_anyone)
-        listing = self._list(visible, identity, user_name)
+        listing = self._list(visible, identity, user_name, now)
         if generation == self._generation:
             self._listings[identity.user_id] = listing
         return listing
 
     # -- pure parts -----------------------------------------------------------------------------------------
 
-    def _evaluate(self, mailbox: Mailbox, identity: Identity) -> Rights | None:
+    def _evaluate(self, mailbox: Mailbox, identity: Identity, now: float) -> tuple[Rights, float] | None:
+        """The rights, and until when they are these at least; None where they are not at hand."""
         is_owner = _is_owner(mailbox, identity)
         rights = self._rights.get(mailbox.acl_id)
         if rights is None:
             rights = self._rights[mailbox.acl_id] = {}
         key = (identity.user_id, is_owner)
         known = rights.get(key)
-        if known is not None:
+        if known is not None and now < known[1]:
             return known
         acl = self._acls.get(mailbox.acl_id)
         if acl is None:
             return None
-        known = rights[key] = effective_rights(acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone)
+        known = rights[key] = (
+            effective_rights(acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone, now=now),
+            min(next_change(acl.entries, now), next_change(identity.limited, now)),
+        )
         return known
 
-    def _list(self, visible: Visible, identity: Identity, user_name: str) -> Listing:
+    def _list(self, visible: Visible, identity: Identity, user_name: str, now: float) -> Listing:
         namespaces = self.namespaces
         entries: list[tuple[tuple[int, bool, list[str]], Listed]] = []
         for mailbox in visible.mailboxes:
@@ -283,6 +350,7 @@ class Directory:
                 identity,
                 is_owner=_is_owner(mailbox, identity),
                 allow_anyone=self.allow_anyone,
+                now=now,
             )
             home = None if mailbox.home_id is None else visible.homes.get(mailbox.home_id)
             if not rights & Rights.l or (mailbox.home_id is not None and home is None):
@@ -295,6 +363,9 @@ class Directory:
             entries.append((key, Listed(name, mailbox, rights)))
         entries.sort(key=lambda pair: pair[0])
         listing = Listing([listed for _, listed in entries])
+        listing.until = min(
+            next_change(identity.limited, now), *(next_change(acl.entries, now) for acl in visible.acls.values()), inf
+        )
         for listed in listing.entries:
             listing.by_name[listed.name] = listed
             listing.by_id[listed.mailbox.id] = listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from acl_imapd.access.namespaces import Namespaces
@@ -29,7 +30,8 @@ class Matched:
 
     entry: AclEntry
     via: tuple[str, ...]
-    counts: bool  # False: anyone is switched off
+    counts: bool
+    because: str | None = None  # why it does not count: "anyone is switched off", "has ended", "has not begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def explain(
 ) -> Explanation:
     """The chain from the user to its rights on the mailbox."""
     identity = accounts.read_identity(conn, user.id)
+    now = time.time()
     name = folder_name(conn, namespaces, mailbox)
     source = mailbox
     while not source.acl_own and source.parent_id is not None:
@@ -82,13 +85,24 @@ def explain(
         Matched(
             entry,
             _via(user.name, entry, paths),
-            allow_anyone or entry.negative or entry.identifier.kind != IdentifierKind.ANYONE,
+            not (why := _why_not(entry, now, allow_anyone=allow_anyone)),
+            why or None,
         )
         for entry in entries
         if matches(entry.identifier, identity, is_owner=owns)
     )
-    rights = effective_rights(entries, identity, is_owner=owns, allow_anyone=allow_anyone)
+    rights = effective_rights(entries, identity, is_owner=owns, allow_anyone=allow_anyone, now=now)
     return Explanation(user.name, name, False, teams, inherited, owns, owner, matched, format_rights(rights))
+
+
+def _why_not(entry: AclEntry, now: float, *, allow_anyone: bool) -> str:
+    if entry.identifier.kind == IdentifierKind.ANYONE and not allow_anyone and not entry.negative:
+        return "acl.allow_anyone is off"
+    if entry.since is not None and now < entry.since:
+        return "it has not begun"
+    if entry.until is not None and entry.until <= now:
+        return "it has ended"
+    return ""
 
 
 def _via(user: str, entry: AclEntry, paths: dict[TeamId, tuple[str, ...]]) -> tuple[str, ...]:
@@ -119,8 +133,11 @@ def who_can(conn: Connection, mailbox: Mailbox, wanted: Rights, *, allow_anyone:
     acl = read_acl(conn, mailbox.acl_id)
     entries = acl.entries if acl is not None else ()
     found = []
+    now = time.time()
     for identity in accounts.read_identities(conn):
-        rights = effective_rights(entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone)
+        rights = effective_rights(
+            entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone, now=now
+        )
         if rights and rights & wanted == wanted:
             found.append(Holder(identity.name, format_rights(rights)))
     return sorted(found, key=lambda holder: holder.user)
@@ -142,7 +159,7 @@ def what_can(conn: Connection, namespaces: Namespaces, user_id: UserId, *, allow
     for mailbox in visible.mailboxes:
         acl = visible.acls[mailbox.acl_id]
         rights = effective_rights(
-            acl.entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone
+            acl.entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone, now=time.time()
         )
         if rights:
             home = visible.homes[mailbox.home_id] if mailbox.home_id is not None else None

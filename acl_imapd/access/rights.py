@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
+from math import inf
 from typing import Protocol
 
 from acl_imapd.errors import BadCommand
@@ -90,6 +91,7 @@ class IdentifierKind(IntEnum):
     OWNER = 3
     AUTHENTICATED = 4
     ANYONE = 5
+    DOMAIN = 6
 
 
 class IdentifierLike(Protocol):
@@ -99,9 +101,31 @@ class IdentifierLike(Protocol):
     def kind(self) -> int: ...
     @property
     def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
 
 
-class EntryLike(Protocol):
+class Limited(Protocol):
+    """What holds from *since* on, and from *until* on no more; seconds since 1970, None: no such limit."""
+
+    @property
+    def since(self) -> float | None: ...
+    @property
+    def until(self) -> float | None: ...
+
+
+def in_force(limited: Limited, now: float) -> bool:
+    """True while it holds: *until* is the first moment at which it does not."""
+    return (limited.since is None or limited.since <= now) and (limited.until is None or now < limited.until)
+
+
+def next_change(limited: Iterable[Limited], now: float) -> float:
+    """The moment after *now* at which the first of them begins or ends to hold; infinity where none will."""
+    moments = (moment for one in limited for moment in (one.since, one.until) if moment is not None and moment > now)
+    return min(moments, default=inf)
+
+
+class EntryLike(Limited, Protocol):
     """An entry of an ACL as storage keeps it."""
 
     @property
@@ -117,6 +141,8 @@ class IdentityLike(Protocol):
 
     @property
     def user_id(self) -> UserId: ...
+    @property
+    def domain(self) -> str | None: ...
     @property
     def teams(self) -> frozenset[TeamId]: ...
     @property
@@ -146,20 +172,23 @@ def matches(identifier: IdentifierLike, identity: IdentityLike, *, is_owner: boo
         return identifier.id in identity.teams
     if kind == IdentifierKind.OWNER:
         return is_owner
+    if kind == IdentifierKind.DOMAIN:
+        return identifier.name == f"domain:{identity.domain}"
     return kind in (IdentifierKind.AUTHENTICATED, IdentifierKind.ANYONE)
 
 
 def effective_rights(
-    entries: Iterable[EntryLike], identity: IdentityLike, *, is_owner: bool, allow_anyone: bool
+    entries: Iterable[EntryLike], identity: IdentityLike, *, is_owner: bool, allow_anyone: bool, now: float
 ) -> Rights:
-    """What *identity* may do: the union of what matches, less the union of the negative entries that match,
-    plus ``l`` and ``a`` for the owner.  RFC 4314 §2; the owner's part is ours: nobody can lock it out.
+    """What *identity* may do at *now* (seconds since 1970): the union of what matches and is in force, less the
+    union of the negative entries that do, plus ``l`` and ``a`` for the owner.  RFC 4314 §2; the owner's part is
+    ours: nobody can lock it out.
 
     ``anyone`` counts only where the setting allows it, also in entries made while it did.
     """
     granted = withheld = NONE
     for entry in entries:
-        if not matches(entry.identifier, identity, is_owner=is_owner):
+        if not in_force(entry, now) or not matches(entry.identifier, identity, is_owner=is_owner):
             continue
         if entry.identifier.kind == IdentifierKind.ANYONE and not allow_anyone and not entry.negative:
             continue

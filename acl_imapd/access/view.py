@@ -21,6 +21,7 @@ from acl_imapd.access.rights import (
     flag_rights,
     format_rights,
     format_with_obsolete,
+    in_force,
     listrights,
     parse_rights,
 )
@@ -128,7 +129,12 @@ class MailboxView:
         found = await self.access.gate.database.read(stored.read_acl, self.mailbox.acl_id)
         if found is None:
             raise NonExistent()
-        return [(entry.text, format_with_obsolete(parse_rights(entry.rights))) for entry in found.entries]
+        now = self.access.gate.directory.now()
+        return [
+            (entry.text, format_with_obsolete(parse_rights(entry.rights)))
+            for entry in found.entries
+            if in_force(entry, now)
+        ]
 
     @requires(Rights.a)
     async def change_acl(self, identifier: str, op: stored.Operation, rights: Rights) -> None:

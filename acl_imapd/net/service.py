@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,14 @@ from acl_imapd.net.tls import ServerTls, TlsError
 from acl_imapd.notify.hub import Hub
 from acl_imapd.notify.watch import PostgresqlWatch, SqliteWatch
 from acl_imapd.proto.engine import Limits
-from acl_imapd.storage import migrate
+from acl_imapd.storage import expiry, migrate
 from acl_imapd.storage.accounts import read_user
 from acl_imapd.storage.database import Database
 from acl_imapd.storage.reactor import AsyncDatabase
 from acl_imapd.types import MailboxId
 
 HASHING_THREADS = 2
+SWEEP_EVERY_S = 60.0
 
 
 class StartError(Exception):
@@ -60,15 +62,30 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
+class ReactorClock:
+    """The time of day, and the reactor's timers."""
+
+    def __init__(self, reactor: Any, now: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self.now = now
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Have *call* called; what comes back calls it off."""
+        cancel: Callable[[], None] = self._reactor.callLater(seconds, call).cancel
+        return cancel
+
+
 class Service:
     """Everything one process shares.  Built on a reactor that may be a test's."""
 
-    def __init__(self, settings: Settings, database: Database, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, reactor: Any, now: Callable[[], float] = time.time
+    ) -> None:
         self.settings = settings
         self.database = database
         self._reactor = reactor
         self._hub = Hub()
-        asynchronous = AsyncDatabase(database, reactor)
+        asynchronous = self._database = AsyncDatabase(database, reactor)
         self._watch: Any
         if database.kind == "sqlite":
             self._watch = SqliteWatch(database)
@@ -77,6 +94,7 @@ class Service:
         self.directory = Directory(
             asynchronous,
             self._watch,
+            ReactorClock(reactor, now),
             namespaces=Namespaces(settings.namespaces.other_users, settings.namespaces.shared),
             allow_anyone=settings.acl.allow_anyone,
         )
@@ -101,6 +119,8 @@ class Service:
         self._poll = LoopingCall(self._look)
         self._poll.clock = reactor
         self._looking = False
+        self._sweep = LoopingCall(self._remove_ended)
+        self._sweep.clock = reactor
 
     def _in_thread(self, fn: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._hashing, fn, *args)
@@ -128,6 +148,16 @@ class Service:
             ensureDeferred(self.directory.refresh()).addErrback(self._looked)
         elif kind == "m" and ident.isdecimal():
             ensureDeferred(self.indexes.refresh(MailboxId(int(ident)))).addErrback(self._looked)
+
+    def _remove_ended(self) -> Deferred[None]:
+        return ensureDeferred(self._remove_ended_now()).addErrback(
+            lambda failure: structlog.get_logger().error("what has ended stays for now", reason=str(failure.value))
+        )
+
+    async def _remove_ended_now(self) -> None:
+        now = self.directory.now()
+        if await self._database.read(expiry.anything_ended, now):
+            await self._database.write(expiry.remove_ended, now)
 
     # -- ports ----------------------------------------------------------------------------------------------------
 
@@ -164,7 +194,8 @@ class Service:
             log.info("listening", address=where, protocol="imaps" if implicit else "imap")
 
     def start_wakeups(self) -> None:
-        """Begin to hear of what other processes do."""
+        """Begin to hear of what other processes do, and to clear away what has ended."""
+        self._sweep.start(SWEEP_EVERY_S)
         if self.database.kind == "sqlite":
             self._poll.start(SqliteWatch.poll_s)
         else:
@@ -186,6 +217,9 @@ class Service:
         for factory in self.factories:
             for protocol in list(factory.protocols):
                 protocol.session.bye("The server is shutting down")
+        self.directory.close()
+        if self._sweep.running:
+            self._sweep.stop()
         if self._poll.running:
             self._poll.stop()
         if self.database.kind == "postgresql":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, text, update
 
+from acl_imapd.access.rights import in_force
 from acl_imapd.errors import Refused
 from acl_imapd.storage import mailboxes
 from acl_imapd.storage.audit import append_audit
@@ -39,6 +40,7 @@ class User:
     disabled: bool
     quota_bytes: int | None
     created_at: float
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,67 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member as an identifier writes it: ``bob``, ``group:project-x``."""
+    """A member as an identifier writes it: ``bob``, ``group:project-x``; and from when to when it is one."""
 
     name: str
     manager: bool
+    since: float | None = None
+    until: float | None = None
+    reason: str | None = None
+    added_by: str | None = None
+    added_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A way from a user up to a team, and while it is open: from the latest *since* to the earliest *until* on it."""
+
+    team_id: TeamId
+    manager: bool
+    since: float | None
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user and the teams it is in, nested ones too; *managed*: those whose mailboxes it owns."""
+    """A user and the teams it is in at one moment, nested ones too; *managed*: those whose mailboxes it owns.
+
+    *limited*: the memberships that begin or end; :meth:`at` tells who the user is at another moment.
+    """
 
     user_id: UserId
     name: str
     teams: frozenset[TeamId]
     managed: frozenset[TeamId]
+    domain: str | None = None
+    always: tuple[frozenset[TeamId], frozenset[TeamId]] = (frozenset(), frozenset())
+    limited: tuple[Membership, ...] = ()
+
+    def at(self, now: float) -> Identity:
+        """The same user at *now*, seconds since 1970."""
+        if not self.limited:
+            return self
+        open_now = [one for one in self.limited if in_force(one, now)]
+        teams, managed = self.always
+        return replace(
+            self,
+            teams=teams | {one.team_id for one in open_now},
+            managed=managed | {one.team_id for one in open_now if one.manager},
+        )
+
+
+def _identity(user_id: UserId, name: str, domain: str | None, ways: Iterable[Membership]) -> Identity:
+    ways = list(ways)
+    lasting = [one for one in ways if one.since is None and one.until is None]
+    teams = frozenset(one.team_id for one in lasting)
+    managed = frozenset(one.team_id for one in lasting if one.manager)
+    limited = tuple(one for one in ways if one.since is not None or one.until is not None)
+    return Identity(user_id, name, teams, managed, domain, (teams, managed), limited).at(time.time())
+
+
+def domain_of(name: str) -> str | None:
+    """What follows the ``@`` of a user's name, in lower case."""
+    return name.rpartition("@")[2].lower() if "@" in name else None
 
 
 # -- users ----------------------------------------------------------------------------------------------
@@ -110,6 +159,7 @@ def insert_user(
         "disabled": False,
         "quota_bytes": quota_bytes,
         "created_at": time.time(),
+        "domain": domain_of(name),
     }
     user_id = UserId(conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one())
     append_audit(conn, actor, "user-add", name, None, {"quota_bytes": quota_bytes})
@@ -180,7 +230,7 @@ def rename_user(conn: Connection, actor: Actor, old: str, new: str) -> None:
     _check_name(new, "user")
     if read_user(conn, new) is not None:
         raise Refused(f"There is a user {new!r} already.")
-    conn.execute(update(user).where(user.c.id == found.id).values(name=new))
+    conn.execute(update(user).where(user.c.id == found.id).values(name=new, domain=domain_of(new)))
     epochs = bump(conn, acl=True, tree=True, identity=True)
     touched = select(acl_entry.c.acl_id).where(acl_entry.c.user_id == found.id)
     conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
@@ -248,14 +298,14 @@ def remove_team(conn: Connection, actor: Actor, name: str) -> None:
 
 def list_members(conn: Connection, team_name: str) -> list[Member]:
     """The direct members, users first."""
-    return [Member(row.name, row.manager) for row in conn.execute(_MEMBERS_OF, {"id": _must_team(conn, team_name).id})]
+    return [Member(*row[1:]) for row in conn.execute(_MEMBERS_OF, {"id": _must_team(conn, team_name).id})]
 
 
 def list_all_members(conn: Connection) -> dict[TeamId, list[Member]]:
     """The direct members of each team that has any, users first; one statement however many teams there are."""
     found: dict[TeamId, list[Member]] = {}
     for row in conn.execute(_MEMBERS):
-        found.setdefault(TeamId(row.team_id), []).append(Member(row.name, row.manager))
+        found.setdefault(TeamId(row.team_id), []).append(Member(*row[1:]))
     return found
 
 
@@ -265,6 +315,11 @@ _MEMBERS = (
         team_member.c.team_id,
         func.coalesce(user.c.name, literal("group:") + _MEMBER_TEAM.c.name).label("name"),
         team_member.c.manager,
+        team_member.c.since,
+        team_member.c.until,
+        team_member.c.reason,
+        team_member.c.added_by,
+        team_member.c.added_at,
     )
     .outerjoin(user, user.c.id == team_member.c.user_id)
     .outerjoin(_MEMBER_TEAM, _MEMBER_TEAM.c.id == team_member.c.member_team_id)
@@ -280,30 +335,48 @@ def _member_columns(conn: Connection, member: str) -> dict[str, int | None]:
     return {"user_id": _must_user(conn, member).id, "member_team_id": None}
 
 
-def join_team(conn: Connection, actor: Actor, team_name: str, member: str, *, manager: bool = False) -> None:
-    """Make *member* (``bob``, ``group:x``, ``$x``) a member, or change whether it manages the team."""
+def join_team(
+    conn: Connection,
+    actor: Actor,
+    team_name: str,
+    member: str,
+    *,
+    manager: bool = False,
+    since: float | None = None,
+    until: float | None = None,
+    reason: str | None = None,
+) -> None:
+    """Make *member* (``bob``, ``group:x``, ``$x``) a member, or change how: whether it manages the team, from when
+    to when (seconds since 1970), and why."""
     lock_site(conn)  # or two that join each other would make a cycle
     found = _must_team(conn, team_name)
     columns = _member_columns(conn, member)
     if columns["member_team_id"] is not None and _contains(conn, columns["member_team_id"], found.id):
         raise Refused(f"{member} cannot join {team_name!r}: {team_name!r} is a member of it, or the same team.")
+    check_limits(since, until)
     same = (team_member.c.team_id == found.id) & (
         team_member.c.user_id == columns["user_id"]
         if columns["user_id"] is not None
         else team_member.c.member_team_id == columns["member_team_id"]
     )
-    before = conn.execute(select(team_member.c.manager).where(same)).scalar()
-    if before == manager:
+    row = conn.execute(select(team_member).where(same)).first()
+    values = {"manager": manager, "since": since, "until": until}
+    before = None if row is None else {key: getattr(row, key) for key in values}
+    if before == values and (reason is None or (row is not None and reason == row.reason)):
         return
-    if before is None:
-        conn.execute(insert(team_member).values(team_id=found.id, manager=manager, **columns))
+    made = {**values, "reason": reason, "added_by": actor.name, "added_at": time.time()}
+    if row is None:
+        conn.execute(insert(team_member).values(team_id=found.id, **columns, **made))
     else:
-        conn.execute(update(team_member).where(same).values(manager=manager))
-    append_audit(
-        conn, actor, "team-join", team_name, None if before is None else {"manager": before},
-        {"member": member, "manager": manager},
-    )  # fmt: skip
+        conn.execute(update(team_member).where(same).values(**made))
+    append_audit(conn, actor, "team-join", team_name, before, {"member": member, **values}, reason=reason)
     bump(conn, identity=True)
+
+
+def check_limits(since: float | None, until: float | None) -> None:
+    """Refused where something would end before it begins, or has ended already."""
+    if until is not None and until <= (since if since is not None else time.time()):
+        raise Refused("It would end before it begins; --until is a moment to come, after --since.")
 
 
 def _contains(conn: Connection, outer: int, inner: int) -> bool:
@@ -333,14 +406,25 @@ def leave_team(conn: Connection, actor: Actor, team_name: str, member: str) -> N
 
 # -- identities -------------------------------------------------------------------------------------------
 
-# From the user up to every team above it; a manager below counts as one only by a membership as manager.
+# From the user up to every team above it; a manager below counts as one only by a membership as manager.  A way is
+# open from the latest of its beginnings to the earliest of its ends.
 _CLOSURE = text(
-    "WITH RECURSIVE above(id, manager) AS ("
-    " SELECT team_id, manager FROM team_member WHERE user_id = :user_id"
-    " UNION SELECT team_member.team_id, team_member.manager FROM team_member"
-    " JOIN above ON team_member.member_team_id = above.id)"
-    " SELECT id, manager FROM above"
+    "WITH RECURSIVE above(id, manager, since, until) AS ("
+    " SELECT team_id, manager, since, until FROM team_member WHERE user_id = :user_id"
+    " UNION SELECT member.team_id, member.manager,"
+    " CASE WHEN above.since IS NULL OR member.since > above.since THEN member.since ELSE above.since END,"
+    " CASE WHEN above.until IS NULL OR member.until < above.until THEN member.until ELSE above.until END"
+    " FROM team_member AS member JOIN above ON member.member_team_id = above.id)"
+    " SELECT id, manager, since, until FROM above"
 )
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else max(one, other)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
@@ -348,39 +432,36 @@ def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
     found = read_user_by_id(conn, user_id)
     if found is None or found.disabled:
         return None
-    rows = conn.execute(_CLOSURE, {"user_id": user_id}).all()
-    return Identity(
-        user_id,
-        found.name,
-        frozenset(TeamId(row.id) for row in rows),
-        frozenset(TeamId(row.id) for row in rows if row.manager),
-    )
+    rows = conn.execute(_CLOSURE, {"user_id": user_id})
+    ways = [Membership(TeamId(row.id), bool(row.manager), row.since, row.until) for row in rows]
+    return _identity(user_id, found.name, domain_of(found.name), ways)
 
 
-_ALL_EDGES = select(team_member.c.team_id, team_member.c.user_id, team_member.c.member_team_id, team_member.c.manager)
+_ALL_EDGES = select(
+    team_member.c.team_id, team_member.c.user_id, team_member.c.member_team_id, team_member.c.manager,
+    team_member.c.since, team_member.c.until,
+)  # fmt: skip
 
 
 def read_identities(conn: Connection) -> list[Identity]:
     """Everybody who can log in, with all teams, in two statements."""
-    above: dict[tuple[str, int], list[tuple[int, bool]]] = {}
+    above: dict[tuple[str, int], list[Membership]] = {}
     for edge in conn.execute(_ALL_EDGES):
         key = ("user", edge.user_id) if edge.user_id is not None else ("team", edge.member_team_id)
-        above.setdefault(key, []).append((edge.team_id, bool(edge.manager)))
+        above.setdefault(key, []).append(Membership(edge.team_id, bool(edge.manager), edge.since, edge.until))
     found = []
-    for one in conn.execute(select(user.c.id, user.c.name).where(user.c.disabled.is_(False))):
-        reached: set[tuple[int, bool]] = set()
+    for one in conn.execute(select(user.c.id, user.c.name, user.c.domain).where(user.c.disabled.is_(False))):
+        reached: set[Membership] = set()
         pending = list(above.get(("user", one.id), ()))
         while pending:
-            edge_to = pending.pop()
-            if edge_to not in reached:
-                reached.add(edge_to)
-                pending += above.get(("team", edge_to[0]), ())
-        found.append(
-            Identity(
-                one.id,
-                one.name,
-                frozenset(TeamId(team_id) for team_id, _ in reached),
-                frozenset(TeamId(team_id) for team_id, manager in reached if manager),
-            )
-        )
+            way = pending.pop()
+            if way not in reached:
+                reached.add(way)
+                pending += [
+                    Membership(
+                        up.team_id, up.manager, _later(way.since, up.since), _earlier(way.until, up.until)
+                    )
+                    for up in above.get(("team", way.team_id), ())
+                ]  # fmt: skip
+        found.append(_identity(one.id, one.name, one.domain, reached))
     return found

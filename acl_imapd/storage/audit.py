@@ -35,9 +35,12 @@ class AuditRow:
     object: str
     before: Any
     after: Any
+    reason: str | None
 
 
-def append_audit(conn: Connection, actor: Actor, action: str, object_: str, before: Any, after: Any) -> None:
+def append_audit(
+    conn: Connection, actor: Actor, action: str, object_: str, before: Any, after: Any, *, reason: str | None = None
+) -> None:
     """Write down a change, in the transaction that makes it."""
     lock_site(conn)  # or two writers would chain to the same row
     previous = conn.execute(_LAST).scalar() or _NO_HASH
@@ -51,7 +54,9 @@ def append_audit(conn: Connection, actor: Actor, action: str, object_: str, befo
         "before": json.dumps(before, sort_keys=True, ensure_ascii=False),
         "after": json.dumps(after, sort_keys=True, ensure_ascii=False),
     }
-    conn.execute(_INSERT, {**values, "prev_hash": previous, "hash": _hash(previous, values)})
+    if reason is not None:  # rows of the first release have none, and hashes to match
+        values["reason"] = reason
+    conn.execute(_INSERT, {"reason": None, **values, "prev_hash": previous, "hash": _hash(previous, values)})
 
 
 def _hash(previous: bytes, values: dict[str, Any]) -> bytes:
@@ -64,6 +69,8 @@ def verify_chain(conn: Connection) -> int:
     count = 0
     for row in conn.execute(select(audit).order_by(audit.c.id)):
         values = {key: getattr(row, key) for key in _FIELDS}
+        if row.reason is not None:
+            values["reason"] = row.reason
         if row.prev_hash != previous or row.hash != _hash(previous, values):
             raise Refused(f"Row {row.id} of the audit log is not what was written, or a row before it is missing.")
         previous = row.hash
@@ -95,7 +102,7 @@ def list_audit(
     for row in conn.execute(query):
         values = {key: getattr(row, key) for key in _FIELDS}
         values["before"], values["after"] = json.loads(row.before), json.loads(row.after)
-        rows.append(AuditRow(id=row.id, **values))
+        rows.append(AuditRow(id=row.id, reason=row.reason, **values))
     return rows
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, or_, select, text, update
 
 from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights, parse_rights
 from acl_imapd.errors import Cannot, Refused
-from acl_imapd.storage.accounts import Actor, Identity, read_team, read_user
+from acl_imapd.storage.accounts import Actor, Identity, check_limits, read_team, read_user
 from acl_imapd.storage.audit import append_audit
 from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
@@ -40,6 +40,9 @@ class AclEntry:
     granted_by: str
     granted_at: float
     reason: str | None
+    role: str | None = None  # whose rights these are
+    since: float | None = None  # seconds since 1970
+    until: float | None = None
 
     @property
     def text(self) -> str:
@@ -71,6 +74,11 @@ def resolve_identifier(conn: Connection, text_: str, *, allow_anyone: bool) -> I
         raise Cannot("The identifier anyone is switched off here; authenticated means everybody who can log in")
     if kind is not None:
         return Identifier(kind, 0, text_)
+    if text_.startswith("domain:"):
+        domain = text_[len("domain:") :].lower()
+        if conn.execute(select(user.c.id).where(user.c.domain == domain).limit(1)).first() is None:
+            raise Cannot(f"There is no user whose name ends in @{domain}")
+        return Identifier(IdentifierKind.DOMAIN, 0, f"domain:{domain}")
     for prefix in ("group:", "$"):
         if text_.startswith(prefix):
             found_team = read_team(conn, text_[len(prefix) :])
@@ -88,13 +96,15 @@ def resolve_identifier(conn: Connection, text_: str, *, allow_anyone: bool) -> I
 _ENTRIES = (
     select(
         acl.c.id, acl.c.epoch, acl_entry.c.kind, acl_entry.c.user_id, acl_entry.c.team_id, acl_entry.c.negative,
-        acl_entry.c.rights, acl_entry.c.granted_by, acl_entry.c.granted_at, acl_entry.c.reason,
-        user.c.name.label("user_name"), team.c.name.label("team_name"),
+        func.coalesce(role.c.rights, acl_entry.c.rights), acl_entry.c.granted_by, acl_entry.c.granted_at,
+        acl_entry.c.reason, user.c.name.label("user_name"), team.c.name.label("team_name"), acl_entry.c.domain,
+        role.c.name.label("role_name"), acl_entry.c.since, acl_entry.c.until,
     )
     .select_from(
         acl.outerjoin(acl_entry, acl_entry.c.acl_id == acl.c.id)
         .outerjoin(user, user.c.id == acl_entry.c.user_id)
         .outerjoin(team, team.c.id == acl_entry.c.team_id)
+        .outerjoin(role, role.c.id == acl_entry.c.role_id)
     )
     .order_by(acl.c.id, acl_entry.c.id)
 )  # fmt: skip
@@ -127,9 +137,11 @@ def _acls(rows: Any) -> dict[AclId, Acl]:
             identifier = Identifier(kind, row[3], row[10])
         elif kind is IdentifierKind.TEAM:
             identifier = Identifier(kind, row[4], f"group:{row[11]}")
+        elif kind is IdentifierKind.DOMAIN:
+            identifier = Identifier(kind, 0, f"domain:{row[12]}")
         else:
             identifier = Identifier(kind, 0, _NAMES[kind])
-        mine.append(AclEntry(identifier, bool(row[5]), row[6], row[7], row[8], row[9]))
+        mine.append(AclEntry(identifier, bool(row[5]), *row[6:10], *row[13:16]))
     return {acl_id: Acl(acl_id, epochs[acl_id], tuple(mine)) for acl_id, mine in entries.items()}
 
 
@@ -139,6 +151,7 @@ class Named:
 
     kind: int
     id: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +161,15 @@ class Term:
     identifier: Named
     negative: bool
     rights: str
+    since: float | None
+    until: float | None
 
 
 # Of an ACL with hundreds of people only those entries that can name one of them: the user's, and all that name
 # no user.  As text, since a server on SQLite reads it on a bare connection.
 TERMS = (
-    "SELECT kind, user_id, team_id, negative, rights FROM acl_entry"
+    "SELECT kind, user_id, team_id, negative, COALESCE(role.rights, acl_entry.rights), since, until, domain"
+    " FROM acl_entry LEFT JOIN role ON role.id = role_id"
     " WHERE acl_id = :acl_id AND (user_id = :user_id OR user_id IS NULL)"
 )
 _TERMS = text(TERMS)
@@ -161,7 +177,10 @@ _TERMS = text(TERMS)
 
 def terms(rows: Iterable[Any]) -> list[Term]:
     """The rows of :data:`TERMS` for ``effective_rights``."""
-    return [Term(Named(row[0], row[1] or row[2] or 0), bool(row[3]), row[4]) for row in rows]
+    return [
+        Term(Named(row[0], row[1] or row[2] or 0, f"domain:{row[7]}"), bool(row[3]), row[4], row[5], row[6])
+        for row in rows
+    ]
 
 
 def read_terms(conn: Connection, acl_id: AclId, user_id: UserId) -> list[Term]:
@@ -183,6 +202,8 @@ def read_matching_acls(conn: Connection, identity: Identity, *, include_anyone: 
     fits = [acl_entry.c.user_id == identity.user_id, acl_entry.c.kind.in_([int(kind) for kind in kinds])]
     if identity.teams:
         fits.append(acl_entry.c.team_id.in_(sorted(identity.teams)))
+    if identity.domain is not None:
+        fits.append(acl_entry.c.domain == identity.domain)
     found: set[AclId] = set()
     for fit in fits:  # one index each
         found.update(conn.execute(select(acl_entry.c.acl_id).where(fit, acl_entry.c.negative.is_(False))).scalars())
@@ -216,6 +237,11 @@ def _object(conn: Connection, row: Any) -> str:
     return f"user:{home}:{row.path}"
 
 
+def describe(conn: Connection, mailbox_id: MailboxId) -> str:
+    """The mailbox as the audit log names it: ``shared:Project X``, ``user:alice:Work``."""
+    return _object(conn, _read_row(conn, mailbox_id))
+
+
 def change_entry(
     conn: Connection,
     actor: Actor,
@@ -225,26 +251,37 @@ def change_entry(
     negative: bool,
     op: Operation,
     rights: Rights,
-    reason: str | None = None,
+    terms_: Terms | None = None,
 ) -> bool:
     """Set, add to or remove from the rights of an entry; one left without rights goes.  RFC 4314 §3.1.
 
     A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's.  A change
-    that changes nothing writes nothing, and is False.
+    that changes nothing writes nothing, and is False.  Without *terms_* (a client's SETACL) the limits of an entry
+    in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters.
     """
     lock_site(conn)
+    if terms_ is not None:
+        check_limits(terms_.since, terms_.until)
     row = _read_row(conn, mailbox_id)
     entry = {
         "the_acl": row.acl_id,
         "the_kind": int(identifier.kind),
         "the_user": identifier.id if identifier.kind == IdentifierKind.USER else None,
         "the_team": identifier.id if identifier.kind == IdentifierKind.TEAM else None,
+        "the_domain": identifier.name[len("domain:") :] if identifier.kind == IdentifierKind.DOMAIN else None,
         "is_negative": negative,
     }
+    now = time.time()
     found = conn.execute(_SAME[identifier.kind], entry).first()
-    old = parse_rights(found.rights) if found is not None else NONE
+    ended = found is not None and found.until is not None and found.until <= now
+    old = parse_rights(found.rights) if found is not None and not ended else NONE
     new = rights if op == "set" else old | rights if op == "add" else old & ~rights
-    if new == old and (reason is None or found is None):
+    before = Terms() if found is None or ended else Terms(found.role_id, found.since, found.until, found.reason)
+    if terms_ is not None:
+        after = terms_ if terms_.reason is not None else replace(terms_, reason=before.reason)
+    else:
+        after = before if new == old else replace(before, role_id=None)
+    if new == old and not ended and (after == before or found is None):
         return False
     if not row.acl_own:
         inherited = read_acl(conn, row.acl_id)
@@ -252,7 +289,10 @@ def change_entry(
         entry["the_acl"] = _own_acl(conn, row, inherited)
         found = conn.execute(_SAME[identifier.kind], entry).first()
     epochs = bump(conn, acl=True, tree=not row.acl_own)
-    values = {"new_rights": format_rights(new), "by": actor.name, "at": time.time(), "why": reason}
+    values = {
+        "new_rights": format_rights(new), "by": actor.name, "at": now, "why": after.reason,
+        "new_role": after.role_id, "new_since": after.since, "new_until": after.until,
+    }  # fmt: skip
     if found is None:
         conn.execute(_INSERT_ENTRY, {**entry, **values})
     elif new == NONE:
@@ -263,21 +303,48 @@ def change_entry(
     who = f"-{identifier.name}" if negative else identifier.name
     append_audit(
         conn, actor, "acl-set" if new else "acl-remove", _object(conn, row),
-        {who: format_rights(old)}, {who: format_rights(new)},
+        _told(conn, who, old, before), _told(conn, who, new, after), reason=after.reason if new else None,
     )  # fmt: skip
     return True
 
 
-_SAME_ACL = select(acl_entry.c.id, acl_entry.c.rights).where(
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms an entry holds, besides its letters; *since* and *until* in seconds since 1970."""
+
+    role_id: int | None = None
+    since: float | None = None
+    until: float | None = None
+    reason: str | None = None
+
+
+def _told(conn: Connection, who: str, letters: Rights, of: Terms) -> dict[str, Any]:
+    """The entry for the audit log: who, which rights, and what limits them."""
+    told: dict[str, Any] = {who: format_rights(letters)}
+    if letters and of.role_id is not None:
+        told["role"] = conn.execute(select(role.c.name).where(role.c.id == of.role_id)).scalar()
+    if letters and of.since is not None:
+        told["since"] = of.since
+    if letters and of.until is not None:
+        told["until"] = of.until
+    return told
+
+
+_SAME_ACL = select(
+    acl_entry.c.id, func.coalesce(role.c.rights, acl_entry.c.rights).label("rights"), acl_entry.c.role_id,
+    acl_entry.c.since, acl_entry.c.until, acl_entry.c.reason,
+).select_from(acl_entry.outerjoin(role, role.c.id == acl_entry.c.role_id)).where(
     acl_entry.c.acl_id == bindparam("the_acl"),
     acl_entry.c.kind == bindparam("the_kind"),
     acl_entry.c.negative == bindparam("is_negative"),
-)
+)  # fmt: skip
 _SAME = {
     kind: _SAME_ACL.where(acl_entry.c.user_id == bindparam("the_user"))
     if kind == IdentifierKind.USER
     else _SAME_ACL.where(acl_entry.c.team_id == bindparam("the_team"))
     if kind == IdentifierKind.TEAM
+    else _SAME_ACL.where(acl_entry.c.domain == bindparam("the_domain"))
+    if kind == IdentifierKind.DOMAIN
     else _SAME_ACL
     for kind in IdentifierKind
 }
@@ -286,12 +353,16 @@ _VALUES: dict[str, Any] = {
     "granted_by": bindparam("by"),
     "granted_at": bindparam("at"),
     "reason": bindparam("why"),
+    "role_id": bindparam("new_role"),
+    "since": bindparam("new_since"),
+    "until": bindparam("new_until"),
 }
 _INSERT_ENTRY = insert(acl_entry).values(
     acl_id=bindparam("the_acl"),
     kind=bindparam("the_kind"),
     user_id=bindparam("the_user"),
     team_id=bindparam("the_team"),
+    domain=bindparam("the_domain"),
     negative=bindparam("is_negative"),
     **_VALUES,
 )
@@ -302,21 +373,13 @@ _DELETE_ENTRY = delete(acl_entry).where(acl_entry.c.id == bindparam("the_id"))
 def _own_acl(conn: Connection, row: Any, inherited: Acl) -> AclId:
     """Give the mailbox, and what follows it, a copy of the ACL it shares."""
     acl_id = AclId(conn.execute(insert(acl).values(epoch=0).returning(acl.c.id)).scalar_one())
-    for entry in inherited.entries:
-        kind = entry.identifier.kind
-        conn.execute(
-            insert(acl_entry).values(
-                acl_id=acl_id,
-                kind=int(kind),
-                user_id=entry.identifier.id if kind == IdentifierKind.USER else None,
-                team_id=entry.identifier.id if kind == IdentifierKind.TEAM else None,
-                negative=entry.negative,
-                rights=entry.rights,
-                granted_by=entry.granted_by,
-                granted_at=entry.granted_at,
-                reason=entry.reason,
-            )
+    copied = [column for column in acl_entry.c if column.name not in ("id", "acl_id")]
+    conn.execute(
+        insert(acl_entry).from_select(
+            ["acl_id", *(column.name for column in copied)],
+            select(literal(acl_id), *copied).where(acl_entry.c.acl_id == inherited.id).order_by(acl_entry.c.id),
         )
+    )
     repoint(conn, row.id, acl_id)
     conn.execute(update(mailbox).where(mailbox.c.id == row.id).values(acl_own=True))
     return acl_id
@@ -414,21 +477,45 @@ def read_role(conn: Connection, name: str) -> Role | None:
 
 
 def set_role(conn: Connection, actor: Actor, name: str, rights: Rights) -> Role:
-    """Make a role or change what it stands for in grants to come."""
+    """Make a role, or change what it stands for, in every entry that holds it."""
+    lock_site(conn)
+    if not name or len(name) > 200 or name != name.strip() or any(ord(char) < 32 or char == "/" for char in name):
+        raise Refused(f"{name!r} cannot be the name of a role.")
     before = read_role(conn, name)
     letters = format_rights(rights)
     if before is None:
         conn.execute(insert(role).values(name=name, rights=letters))
+    elif before.rights == letters:
+        return before
     else:
         conn.execute(update(role).where(role.c.name == name).values(rights=letters))
+        _touch_holders(conn, name)
     append_audit(conn, actor, "role-set", name, before.rights if before is not None else None, letters)
     return Role(name, letters)
 
 
+def read_role_id(conn: Connection, name: str) -> int:
+    """What entries keep of the role of that name; Refused where there is none."""
+    found = conn.execute(select(role.c.id).where(role.c.name == name)).scalar()
+    if found is None:
+        raise Refused(f"There is no role {name!r}; `role list` tells which there are.")
+    return int(found)
+
+
+def _touch_holders(conn: Connection, name: str) -> None:
+    epochs = bump(conn, acl=True)
+    touched = select(acl_entry.c.acl_id).where(acl_entry.c.role_id == read_role_id(conn, name))
+    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+
+
 def remove_role(conn: Connection, actor: Actor, name: str) -> None:
-    """Forget the role; rights granted by it stay."""
+    """Forget the role; the entries that held it keep its rights, as letters."""
+    lock_site(conn)
     before = read_role(conn, name)
     if before is None:
         raise Refused(f"There is no role {name!r}; `role list` tells which there are.")
+    holders = acl_entry.c.role_id == read_role_id(conn, name)
+    _touch_holders(conn, name)
+    conn.execute(update(acl_entry).where(holders).values(rights=before.rights, role_id=None))
     conn.execute(delete(role).where(role.c.name == name))
     append_audit(conn, actor, "role-remove", name, before.rights, None)

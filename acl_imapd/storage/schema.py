@@ -51,6 +51,7 @@ user = Table(
     Column("disabled", Boolean, nullable=False),
     Column("quota_bytes", BigInteger),
     Column("created_at", Float, nullable=False),
+    Column("domain", String(255), index=True),  # what follows the @ of the name, in lower case
     sqlite_autoincrement=True,
 )
 
@@ -72,6 +73,11 @@ team_member = Table(
     Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), index=True),
     Column("member_team_id", ForeignKey("team.id", ondelete="CASCADE"), index=True),
     Column("manager", Boolean, nullable=False),
+    Column("since", Float),
+    Column("until", Float, index=True),
+    Column("reason", Text),
+    Column("added_by", String(255)),
+    Column("added_at", Float),
     CheckConstraint("(user_id IS NULL) <> (member_team_id IS NULL)", name="one_member"),
     UniqueConstraint("team_id", "user_id", "member_team_id"),
 )
@@ -92,7 +98,9 @@ acl = Table(
     sqlite_autoincrement=True,
 )
 
-# kind: rights.IdentifierKind.  user_id for USER, team_id for TEAM, neither for the others.
+# kind: rights.IdentifierKind.  user_id for USER, team_id for TEAM, domain for DOMAIN, none for the others.  Where
+# there is a role its rights count, not this row's.  since and until: seconds since 1970; it holds from since on,
+# and from until on no more.
 acl_entry = Table(
     "acl_entry",
     metadata,
@@ -103,6 +111,10 @@ acl_entry = Table(
     Column("team_id", ForeignKey("team.id", ondelete="CASCADE"), index=True),
     Column("negative", Boolean, nullable=False),
     Column("rights", String(16), nullable=False),  # letters of "lrswipkxtea" in that order
+    Column("role_id", ForeignKey("role.id"), index=True),
+    Column("domain", String(255), index=True),
+    Column("since", Float),
+    Column("until", Float, index=True),
     Column("granted_by", String(255), nullable=False),
     Column("granted_at", Float, nullable=False),
     Column("reason", Text),
@@ -232,13 +244,36 @@ subscription = Table(
     UniqueConstraint("user_id", "mailbox_id"),
 )
 
+# Whoever has once unsubscribed a folder: a later grant does not subscribe it again.
+unsubscribed = Table(
+    "unsubscribed",
+    metadata,
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column(
+        "mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    ),
+    sqlite_with_rowid=False,
+)
+
+# The day (since 1970, UTC) on which a user last had a folder open.
+last_access = Table(
+    "last_access",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column(
+        "user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    ),
+    Column("day", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 audit = Table(
     "audit",
     metadata,
     Column("id", Key, primary_key=True),
     Column("at", Float, nullable=False),
     Column("actor", String(255), nullable=False),
-    Column("channel", String(16), nullable=False),  # imap, cli
+    Column("channel", String(16), nullable=False),  # imap, cli, policy, expiry
     Column("peer", String(64), nullable=False),
     Column("action", String(32), nullable=False),
     Column("object", Text, nullable=False),
@@ -246,5 +281,6 @@ audit = Table(
     Column("after", Text, nullable=False),  # JSON
     Column("prev_hash", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
+    Column("reason", Text),
     sqlite_autoincrement=True,
 )
