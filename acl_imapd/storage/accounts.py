@@ -25,11 +25,15 @@ MAX_NAME_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes something, and how he came: ``imap`` or ``cli``."""
+    """Who changes something, and how he came: ``imap``, ``cli``, ``policy`` or ``expiry``.
+
+    *group*: what the audit log's rows of one undertaking have in common, see :func:`audit.new_group`.
+    """
 
     name: str
     channel: str
     peer: str = ""
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,27 @@ class AuditRow:
     before: Any
     after: Any
     reason: str | None
+    group_id: str | None
+    mailbox_id: int | None
+
+
+def new_group() -> str:
+    """A name for changes that are made as one."""
+    return secrets.token_hex(8)
 
 
 def append_audit(
-    conn: Connection, actor: Actor, action: str, object_: str, before: Any, after: Any, *, reason: str | None = None
+    conn: Connection,
+    actor: Actor,
+    action: str,
+    object_: str,
+    before: Any,
+    after: Any,
+    *,
+    reason: str | None = None,
+    mailbox_id: int | None = None,
 ) -> None:
-    """Write down a change, in the transaction that makes it."""
+    """Write down a change, in the transaction that makes it.  *mailbox_id*: of a folder's rights, owner or settings."""
     lock_site(conn)  # or two writers would chain to the same row
     previous = conn.execute(_LAST).scalar() or _NO_HASH
     values: dict[str, Any] = {
@@ -54,9 +70,9 @@ def append_audit(
         "before": json.dumps(before, sort_keys=True, ensure_ascii=False),
         "after": json.dumps(after, sort_keys=True, ensure_ascii=False),
     }
-    if reason is not None:  # rows of the first release have none, and hashes to match
-        values["reason"] = reason
-    conn.execute(_INSERT, {"reason": None, **values, "prev_hash": previous, "hash": _hash(previous, values)})
+    later = {"reason": reason, "group_id": actor.group, "mailbox_id": mailbox_id}
+    values.update((key, value) for key, value in later.items() if value is not None)
+    conn.execute(_INSERT, {**later, **values, "prev_hash": previous, "hash": _hash(previous, values)})
 
 
 def _hash(previous: bytes, values: dict[str, Any]) -> bytes:
@@ -69,8 +85,7 @@ def verify_chain(conn: Connection) -> int:
     count = 0
     for row in conn.execute(select(audit).order_by(audit.c.id)):
         values = {key: getattr(row, key) for key in _FIELDS}
-        if row.reason is not None:
-            values["reason"] = row.reason
+        values.update((key, value) for key in _LATER if (value := getattr(row, key)) is not None)
         if row.prev_hash != previous or row.hash != _hash(previous, values):
             raise Refused(f"Row {row.id} of the audit log is not what was written, or a row before it is missing.")
         previous = row.hash
@@ -79,6 +94,7 @@ def verify_chain(conn: Connection) -> int:
 
 
 _FIELDS = ("at", "actor", "channel", "peer", "action", "object", "before", "after")
+_LATER = ("reason", "group_id", "mailbox_id")  # rows of the first release have none, and hashes to match
 
 
 def list_audit(
@@ -102,7 +118,7 @@ def list_audit(
     for row in conn.execute(query):
         values = {key: getattr(row, key) for key in _FIELDS}
         values["before"], values["after"] = json.loads(row.before), json.loads(row.after)
-        rows.append(AuditRow(id=row.id, reason=row.reason, **values))
+        rows.append(AuditRow(id=row.id, **values, **{key: getattr(row, key) for key in _LATER}))
     return rows
 
 

@@ -115,6 +115,7 @@ acl_entry = Table(
     Column("domain", String(255), index=True),
     Column("since", Float),
     Column("until", Float, index=True),
+    Column("subscribe", Boolean, nullable=False, default=True),  # whoever it makes see the folder is subscribed to it
     Column("granted_by", String(255), nullable=False),
     Column("granted_at", Float, nullable=False),
     Column("reason", Text),
@@ -282,5 +283,9 @@ audit = Table(
     Column("prev_hash", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     Column("reason", Text),
+    Column("group_id", String(32)),  # the changes that were made as one: a policy applied, a user's things handed over
+    Column("mailbox_id", BigInteger, index=True),  # of whose rights, owner or settings; no key, since it outlives them
+    Index("ix_audit_object", "object"),
+    Index("ix_audit_at", "at"),
     sqlite_autoincrement=True,
 )
