@@ -89,7 +89,7 @@ class MailboxView:
         """The rights, if all of *needed* are among them."""
         rights = await self.rights()
         if rights & needed != needed:
-            if rights & Rights.l:
+            if rights & (Rights.l | Rights.r):  # whoever may read has it open, and knows that it is there
                 raise NoPerm(f"You need the right {format_rights(needed & ~rights)} on this folder")
             raise NonExistent()
         return rights
