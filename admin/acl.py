@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from acl_imapd.access.explain import Explanation, what_can, who_can
+from acl_imapd.access.explain import Explanation, Matched, what_can, who_can
 from acl_imapd.access.explain import explain as explain_rights
-from acl_imapd.access.rights import ORDER, Rights, format_rights, parse_rights
+from acl_imapd.access.rights import NONE, ORDER, Rights, format_rights, parse_rights
 from acl_imapd.errors import Refused
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.database import Connection
+from acl_imapd.storage.roster import Edge
 
 from .output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
 from .when import limits, shown
@@ -220,45 +221,101 @@ def explain_(site: Site, user: str, folder: str) -> None:
 
     found = site.read(run)
     if site.as_json:
-        values = dataclasses.asdict(found)
-        values["matched"] = [
-            {**_entry(one.entry), "via": list(one.via), "counts": one.counts, "because": one.because}
-            for one in found.matched
-        ]
-        site.one(values)
+        site.one(explain_values(found))
         return
     for line in explain_lines(found):
         click.echo(line)
 
 
+def explain_values(found: Explanation) -> dict[str, Any]:
+    """The chain for programs."""
+    values = {name: getattr(found, name) for name in ("user", "folder", "disabled")}
+    values["teams"] = [list(via) for via in found.teams]
+    values["led"] = [
+        {
+            "team": one.team,
+            "via": list(one.via),
+            "counts": one.counts,
+            "because": one.because,
+            "memberships": [_membership(edge) for edge in one.memberships],
+        }
+        for one in found.led
+    ]
+    for name in ("inherited_from", "is_owner", "owner", "owner_because", "rights"):
+        values[name] = getattr(found, name)
+    values["owner_via"] = list(found.owner_via)
+    values["matched"] = [
+        {**_entry(one.entry), "via": list(one.via), "counts": one.counts, "because": one.because}
+        for one in found.matched
+    ]
+    return values
+
+
+def _membership(edge: Edge) -> dict[str, Any]:
+    return {
+        "member": edge.member,
+        "team": edge.team,
+        "manager": edge.manager,
+        "since": shown(edge.since),
+        "until": shown(edge.until),
+        "added_by": edge.added_by,
+        "added_at": shown(edge.added_at),
+        "reason": edge.reason,
+    }
+
+
 def explain_lines(found: Explanation) -> list[str]:
-    """The chain for people."""
+    """The chain for people: the teams and memberships that matter, the entries, the owner's part, the result."""
     lines = [f"{found.user} on {found.folder}"]
     if found.disabled:
-        return [*lines, "  the account is disabled: it cannot log in", "= no rights"]
-    if found.teams:
-        lines.append("  in " + ", ".join(_team(path) for path in found.teams))
+        lines.append("  the account is disabled: it cannot log in, and nothing below counts")
+    relevant = {one.entry.identifier.name for one in found.matched}
+    if found.owner_via:
+        relevant.add(f"group:{found.owner_via[-1]}")
+    lines += _team_lines(found, relevant)
     if found.inherited_from is not None:
         lines.append(f"  the ACL is inherited from {found.inherited_from}")
-    for one in found.matched:
-        entry = _entry(one.entry)
-        sign = "-" if one.entry.negative else "+"
-        own = one.entry.identifier.name
-        way = " → ".join(one.via if own == found.user or len(one.via) > 1 else (*one.via, own))
-        reason = f', "{entry["reason"]}"' if entry["reason"] else ""
-        limits_ = "".join(f", {word} {entry[word]}" for word in ("since", "until") if entry[word] is not None)
-        role = f" ({entry['role']})" if entry["role"] else ""
-        note = "" if one.counts else f"  (does not count: {one.because})"
-        lines.append(
-            f"  {sign} {entry['rights']:12} {way}{role}: by {entry['granted_by']} {entry['granted_at']}"
-            f"{limits_}{reason}{note}"
-        )
+    lines += [_matched_line(found.user, one) for one in found.matched]
     if not found.matched:
         lines.append("  no entry of the ACL names this user, a team of it, or everybody")
-    if found.is_owner:
-        lines.append(f"  + {'la':12} owner ({found.owner}): cannot be taken away")
+    if found.owner_because is not None:
+        lines.append(f"  not the owner, {found.owner}: {found.owner_because}")
+    elif found.is_owner:
+        by = f", which {' → '.join((found.user, *found.owner_via[:-1]))} manages" if found.owner_via else ""
+        lines.append(f"  + {'la':12} owner ({found.owner}{by}): cannot be taken away")
     lines.append(f"= {found.rights}" if found.rights else "= no rights: the folder does not exist for this user")
     return lines
+
+
+def _team_lines(found: Explanation, relevant: set[str]) -> list[str]:
+    names = [_team(via) for via in found.teams if len(found.teams) <= 8 or f"group:{via[-1]}" in relevant]
+    more = len(found.teams) - len(names)
+    lines = ["  in " + ", ".join([*names, f"{more} more teams"] if more else names)] if found.teams else []
+    edges = [edge for one in found.led if f"group:{one.team}" in relevant for edge in one.memberships]
+    for edge in dict.fromkeys(edges):
+        values = _membership(edge)
+        who = f": by {edge.added_by} {values['added_at']}" if edge.added_by is not None else ""
+        manages = " (manager)" if edge.manager else ""
+        lines.append(f"    {edge.member} in {edge.team}{manages}{who}{_terms(values)}")
+    return lines
+
+
+def _matched_line(user: str, one: Matched) -> str:
+    entry = _entry(one.entry)
+    sign = "-" if one.entry.negative else "+"
+    own = one.entry.identifier.name
+    way = " → ".join(one.via if own == user or len(one.via) > 1 else (*one.via, own))
+    role = f" ({entry['role']})" if entry["role"] else ""
+    note = "" if one.counts else f"  (does not count: {one.because})"
+    return (
+        f"  {sign} {entry['rights']:12} {way}{role}: by {entry['granted_by']} {entry['granted_at']}"
+        f"{_terms(entry)}{note}"
+    )
+
+
+def _terms(values: dict[str, Any]) -> str:
+    limits_ = "".join(f", {word} {values[word]}" for word in ("since", "until") if values[word] is not None)
+    return limits_ + (f', "{values["reason"]}"' if values["reason"] else "")
 
 
 def _team(path: tuple[str, ...]) -> str:
@@ -286,16 +343,22 @@ def who_can_(site: Site, rights: str, folder: str) -> None:
 
 @acl.command("what-can")
 @click.argument("user")
+@click.option("--rights", default="", help="Only folders on which USER has all of these.")
 @with_json
 @pass_site
-def what_can_(site: Site, user: str) -> None:
+def what_can_(site: Site, user: str, rights: str) -> None:
     """List every folder on which USER has rights.
 
-    Example: acl-imapd-admin acl what-can bob
+    \b
+    Examples:
+      acl-imapd-admin acl what-can bob
+      acl-imapd-admin acl what-can bob --rights a
     """
 
     def rows(conn: Connection) -> list[dict[str, Any]]:
-        held = what_can(conn, site.namespaces, must_user(conn, user).id, allow_anyone=site.allow_anyone)
+        wanted = parse_letters(conn, rights) if rights else NONE
+        found = must_user(conn, user)
+        held = what_can(conn, site.namespaces, found.id, allow_anyone=site.allow_anyone, wanted=wanted)
         return [dataclasses.asdict(one) for one in held]
 
     site.rows(["folder", "rights"], site.read(rows), empty="None.")

@@ -105,7 +105,7 @@ class Identity:
         )
 
 
-def _identity(user_id: UserId, name: str, domain: str | None, ways: Iterable[Membership]) -> Identity:
+def make_identity(user_id: UserId, name: str, domain: str | None, ways: Iterable[Membership]) -> Identity:
     ways = list(ways)
     lasting = [one for one in ways if one.since is None and one.until is None]
     teams = frozenset(one.team_id for one in lasting)
@@ -423,14 +423,6 @@ _CLOSURE = text(
 )
 
 
-def _later(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else max(one, other)
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else min(one, other)
-
-
 def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
     """The user and its teams; None where it is gone or disabled."""
     found = read_user_by_id(conn, user_id)
@@ -438,34 +430,4 @@ def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
         return None
     rows = conn.execute(_CLOSURE, {"user_id": user_id})
     ways = [Membership(TeamId(row.id), bool(row.manager), row.since, row.until) for row in rows]
-    return _identity(user_id, found.name, domain_of(found.name), ways)
-
-
-_ALL_EDGES = select(
-    team_member.c.team_id, team_member.c.user_id, team_member.c.member_team_id, team_member.c.manager,
-    team_member.c.since, team_member.c.until,
-)  # fmt: skip
-
-
-def read_identities(conn: Connection) -> list[Identity]:
-    """Everybody who can log in, with all teams, in two statements."""
-    above: dict[tuple[str, int], list[Membership]] = {}
-    for edge in conn.execute(_ALL_EDGES):
-        key = ("user", edge.user_id) if edge.user_id is not None else ("team", edge.member_team_id)
-        above.setdefault(key, []).append(Membership(edge.team_id, bool(edge.manager), edge.since, edge.until))
-    found = []
-    for one in conn.execute(select(user.c.id, user.c.name, user.c.domain).where(user.c.disabled.is_(False))):
-        reached: set[Membership] = set()
-        pending = list(above.get(("user", one.id), ()))
-        while pending:
-            way = pending.pop()
-            if way not in reached:
-                reached.add(way)
-                pending += [
-                    Membership(
-                        up.team_id, up.manager, _later(way.since, up.since), _earlier(way.until, up.until)
-                    )
-                    for up in above.get(("team", way.team_id), ())
-                ]  # fmt: skip
-        found.append(_identity(one.id, one.name, one.domain, reached))
-    return found
+    return make_identity(user_id, found.name, domain_of(found.name), ways)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, String, bindparam, delete, exists, func, insert, select, update
 
-from acl_imapd.access.namespaces import INBOX, parent_path
+from acl_imapd.access.namespaces import INBOX, ancestors, parent_path
 from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
 from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
 from acl_imapd.storage import schema
@@ -105,6 +105,15 @@ def read_owned_shared(conn: Connection, user_id: UserId, team_ids: Sequence[Team
     """The shared mailboxes that were given to the user, or to one of the teams."""
     found = _mailboxes(conn.execute(_ALL.where(mailbox.c.owner_user_id == user_id)))
     return found + _in_chunks(conn, mailbox.c.owner_team_id, team_ids)
+
+
+def read_acl_source(conn: Connection, of: Mailbox) -> Mailbox:
+    """The mailbox whose ACL *of* follows: itself, or the nearest above that has an ACL of its own."""
+    if of.acl_own:
+        return of
+    above = [_tree(of.home_id), mailbox.c.path.in_(ancestors(of.path)), mailbox.c.acl_own]
+    found = _mailboxes(conn.execute(_ALL.where(*above)))
+    return max(found, key=lambda one: len(one.path), default=of)
 
 
 def read_children(conn: Connection, mailbox_id: MailboxId) -> list[Mailbox]:
