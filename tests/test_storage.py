@@ -165,7 +165,10 @@ def test_every_change_of_access_is_in_the_audit_log(database, team):
     rows = database.read_now(audit.list_audit, limit=3)
 
     assert [row.action for row in rows] == ["team-leave", "folder-owner", "acl-set"]
-    assert rows[2].after == {"bob": "lr"}
+    assert (rows[2].before, rows[2].mailbox_id) == (None, team.id)
+    assert {key: rows[2].after[key] for key in ("identifier", "rights")} == {"identifier": "bob", "rights": "lr"}
+    assert (rows[1].before, rows[1].after) == (None, "group:crew")
+    assert rows[0].before["member"] == "bob"
     assert database.read_now(audit.verify_chain) == before + 3
 
 

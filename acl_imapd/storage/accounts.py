@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, or_, select, text, update
 
 from acl_imapd.access.rights import in_force
 from acl_imapd.errors import Refused
 from acl_imapd.storage import mailboxes
-from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes, new_group
 from acl_imapd.storage.epochs import bump, lock_site
-from acl_imapd.storage.schema import acl, acl_entry, team, team_member, user
+from acl_imapd.storage.schema import acl, acl_entry, mailbox, team, team_member, user
 from acl_imapd.types import TeamId, UserId
 
 SPECIAL_FOLDERS: Mapping[str, str] = {"Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash"}
@@ -166,11 +166,12 @@ def insert_user(
         "domain": domain_of(name),
     }
     user_id = UserId(conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one())
-    append_audit(conn, actor, "user-add", name, None, {"quota_bytes": quota_bytes})
+    made = {"disabled": False, "quota_bytes": quota_bytes}
+    append_audit(conn, actor, "user-add", name, None, made, users=[user_id])
     bump(conn, identity=True, tree=True)
     for path, special_use in {"INBOX": None, **special_folders}.items():
-        made = mailboxes.create_mailbox(conn, actor, user_id, path, special_use=special_use)
-        mailboxes.subscribe(conn, user_id, made.id, path)
+        folder = mailboxes.create_mailbox(conn, actor, user_id, path, special_use=special_use)
+        mailboxes.subscribe(conn, user_id, folder.id, path)
     return User(user_id, name, password_hash, False, quota_bytes, values["created_at"])  # type: ignore[arg-type]  # a float
 
 
@@ -203,33 +204,49 @@ def set_password_hash(conn: Connection, actor: Actor, name: str, password_hash: 
     """Give the user another password."""
     found = _must_user(conn, name)
     conn.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash))
-    append_audit(conn, actor, "user-passwd", name, None, None)
+    append_audit(conn, actor, "user-passwd", name, None, None, users=[found.id])
     bump(conn, identity=True)
 
 
 def set_disabled(conn: Connection, actor: Actor, name: str, disabled: bool) -> None:
     """Let the user log in no more, or again.  Open sessions end at their next command."""
+    lock_site(conn)
     found = _must_user(conn, name)
     if found.disabled == disabled:
         return
     conn.execute(update(user).where(user.c.id == found.id).values(disabled=disabled))
-    append_audit(conn, actor, "user-disable" if disabled else "user-enable", name, None, None)
+    append_audit(
+        conn, actor, "user-disable" if disabled else "user-enable", name, {"disabled": not disabled},
+        {"disabled": disabled}, users=[found.id],
+    )  # fmt: skip
     bump(conn, identity=True)
 
 
 def remove_user(conn: Connection, actor: Actor, name: str) -> None:
-    """Remove the user with its mailboxes, its entries in ACLs and its memberships."""
+    """Remove the user with its mailboxes, its entries in ACLs and its memberships; what it owned is nobody's then."""
+    from acl_imapd.storage.rights import end_entries, give_away
+
+    lock_site(conn)
     found = _must_user(conn, name)
+    actor = as_one(actor)
     mailboxes.remove_home(conn, actor, found.id)
-    epochs = bump(conn, acl=True, tree=True, identity=True)
-    touched = select(acl_entry.c.acl_id).where(acl_entry.c.user_id == found.id)
-    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+    end_entries(conn, actor, acl_entry.c.user_id == found.id)
+    end_memberships(conn, actor, team_member.c.user_id == found.id)
+    give_away(conn, actor, mailbox.c.owner_user_id == found.id)
     conn.execute(delete(user).where(user.c.id == found.id))
-    append_audit(conn, actor, "user-remove", name, {"disabled": found.disabled}, None)
+    before = {"disabled": found.disabled, "quota_bytes": found.quota_bytes}
+    append_audit(conn, actor, "user-remove", name, before, None, users=[found.id])
+    bump(conn, acl=True, tree=True, identity=True)
+
+
+def as_one(actor: Actor) -> Actor:
+    """The actor of an undertaking whose changes the audit log tells as one."""
+    return actor if actor.group is not None else replace(actor, group=new_group())
 
 
 def rename_user(conn: Connection, actor: Actor, old: str, new: str) -> None:
     """Another login; mailboxes, entries, memberships and subscriptions hang on the id and stay."""
+    lock_site(conn)
     found = _must_user(conn, old)
     _check_name(new, "user")
     if read_user(conn, new) is not None:
@@ -238,7 +255,7 @@ def rename_user(conn: Connection, actor: Actor, old: str, new: str) -> None:
     epochs = bump(conn, acl=True, tree=True, identity=True)
     touched = select(acl_entry.c.acl_id).where(acl_entry.c.user_id == found.id)
     conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
-    append_audit(conn, actor, "user-rename", old, old, new)
+    append_audit(conn, actor, "user-rename", old, {"name": old}, {"name": new}, users=[found.id])
 
 
 # -- teams ----------------------------------------------------------------------------------------------
@@ -269,7 +286,7 @@ def insert_team(conn: Connection, actor: Actor, name: str) -> Team:
         raise Refused(f"There is a team {name!r} already.")
     now = time.time()
     team_id = TeamId(conn.execute(insert(team).values(name=name, created_at=now).returning(team.c.id)).scalar_one())
-    append_audit(conn, actor, "team-add", name, None, None)
+    append_audit(conn, actor, "team-add", name, None, {"name": name}, teams=[team_id])
     bump(conn, identity=True)
     return Team(team_id, name, now)
 
@@ -282,22 +299,29 @@ def _touch_acls_of_team(conn: Connection, team_id: TeamId) -> None:
 
 def rename_team(conn: Connection, actor: Actor, old: str, new: str) -> None:
     """Another name; members, entries and mailboxes stay."""
+    lock_site(conn)
     found = _must_team(conn, old)
     _check_name(new, "team")
     if read_team(conn, new) is not None:
         raise Refused(f"There is a team {new!r} already.")
     conn.execute(update(team).where(team.c.id == found.id).values(name=new))
     _touch_acls_of_team(conn, found.id)
-    append_audit(conn, actor, "team-rename", old, old, new)
+    append_audit(conn, actor, "team-rename", old, {"name": old}, {"name": new}, teams=[found.id])
 
 
 def remove_team(conn: Connection, actor: Actor, name: str) -> None:
-    """Remove the team with its entries in ACLs; mailboxes it owned have no owner then."""
+    """Remove the team with its entries in ACLs and its memberships; mailboxes it owned are nobody's then."""
+    from acl_imapd.storage.rights import end_entries, give_away
+
+    lock_site(conn)
     found = _must_team(conn, name)
-    before = [member.name for member in list_members(conn, name)]
-    _touch_acls_of_team(conn, found.id)
+    actor = as_one(actor)
+    end_entries(conn, actor, acl_entry.c.team_id == found.id)
+    end_memberships(conn, actor, or_(team_member.c.team_id == found.id, team_member.c.member_team_id == found.id))
+    give_away(conn, actor, mailbox.c.owner_team_id == found.id)
     conn.execute(delete(team).where(team.c.id == found.id))
-    append_audit(conn, actor, "team-remove", name, before, None)
+    append_audit(conn, actor, "team-remove", name, {"name": name}, None, teams=[found.id])
+    bump(conn, acl=True, tree=True, identity=True)
 
 
 def list_members(conn: Connection, team_name: str) -> list[Member]:
@@ -363,18 +387,36 @@ def join_team(
         if columns["user_id"] is not None
         else team_member.c.member_team_id == columns["member_team_id"]
     )
-    row = conn.execute(select(team_member).where(same)).first()
-    values = {"manager": manager, "since": since, "until": until}
-    before = None if row is None else {key: getattr(row, key) for key in values}
-    if before == values and (reason is None or (row is not None and reason == row.reason)):
+    row = conn.execute(_MEMBERS.where(same)).first()
+    before = None if row is None else Member(*row[1:])
+    if before is not None and (before.manager, before.since, before.until) == (manager, since, until) and (
+        reason is None or reason == before.reason
+    ):  # fmt: skip
         return
-    made = {**values, "reason": reason, "added_by": actor.name, "added_at": time.time()}
+    name = f"group:{member.removeprefix('$').removeprefix('group:')}" if columns["user_id"] is None else member
+    made = Member(name, manager, since, until, reason, actor.name, time.time())
+    values = {key: value for key, value in asdict(made).items() if key != "name"}
     if row is None:
-        conn.execute(insert(team_member).values(team_id=found.id, **columns, **made))
+        conn.execute(insert(team_member).values(team_id=found.id, **columns, **values))
     else:
-        conn.execute(update(team_member).where(same).values(**made))
-    append_audit(conn, actor, "team-join", team_name, before, {"member": member, **values}, reason=reason)
+        conn.execute(update(team_member).where(same).values(**values))
+    append_audit(
+        conn, actor, "team-join", team_name, None if before is None else _member_record(before),
+        _member_record(made), reason=reason, **_member_subjects(found.id, **columns),
+    )  # fmt: skip
     bump(conn, identity=True)
+
+
+def _member_record(member: Member) -> dict[str, Any]:
+    found = {"member": member.name, **{key: value for key, value in asdict(member).items() if key != "name"}}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _member_subjects(team_id: int, user_id: int | None, member_team_id: int | None) -> Subjects:
+    return {
+        "users": [user_id] if user_id is not None else [],
+        "teams": [team_id] if member_team_id is None else [team_id, member_team_id],
+    }
 
 
 def check_limits(since: float | None, until: float | None) -> None:
@@ -397,15 +439,34 @@ _CONTAINS = text(
 
 def leave_team(conn: Connection, actor: Actor, team_name: str, member: str) -> None:
     """End a membership; Refused where there is none."""
+    lock_site(conn)
     found = _must_team(conn, team_name)
     columns = _member_columns(conn, member)
-    column = team_member.c.user_id if columns["user_id"] is not None else team_member.c.member_team_id
-    value = columns["user_id"] if columns["user_id"] is not None else columns["member_team_id"]
-    gone = conn.execute(delete(team_member).where((team_member.c.team_id == found.id) & (column == value)))
-    if not gone.rowcount:
+    same = team_member.c.team_id == found.id
+    for column, value in columns.items():
+        if value is not None:
+            same = same & (team_member.c[column] == value)
+    if not end_memberships(conn, actor, same):
         raise Refused(f"{member} is not a member of {team_name!r}; `team show` tells who is.")
-    append_audit(conn, actor, "team-leave", team_name, {"member": member}, None)
-    bump(conn, identity=True)
+
+
+def end_memberships(conn: Connection, actor: Actor, which: Any, *, action: str = "team-leave") -> int:
+    """End those memberships; how many.  For this package."""
+    owner = team.alias("owner_team")
+    query = _MEMBERS.join(owner, owner.c.id == team_member.c.team_id).add_columns(
+        owner.c.name.label("team_name"), team_member.c.user_id, team_member.c.member_team_id
+    )
+    changes = []
+    for row in conn.execute(query.where(which)).all():
+        *columns, team_name, user_id, member_team_id = row[1:]
+        one = Member(*columns)
+        subjects = _member_subjects(row.team_id, user_id, member_team_id)
+        changes.append(Change(action, team_name, _member_record(one), None, one.reason, **subjects))
+    if changes:
+        conn.execute(delete(team_member).where(which))
+        append_changes(conn, actor, changes)
+        bump(conn, identity=True)
+    return len(changes)
 
 
 # -- identities -------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from acl_imapd.access.namespaces import INBOX, ancestors, parent_path
 from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
 from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
 from acl_imapd.storage import schema
-from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.audit import Change, append_audit, append_changes
 from acl_imapd.storage.database import notify
 from acl_imapd.storage.epochs import bump, lock_site, next_uidvalidity
+from acl_imapd.storage.records import folder_record, place_record, seen_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
@@ -221,7 +222,7 @@ def create_mailbox(
     }
     made = Mailbox(*conn.execute(insert(mailbox).values(values).returning(mailbox)).one())
     bump(conn, tree=True)
-    append_audit(conn, actor, "folder-add", describe(conn, made), None, {"special_use": special_use})
+    append_audit(conn, actor, "folder-add", describe(conn, made), None, _record(conn, made), mailbox_id=made.id)
     return made
 
 
@@ -250,6 +251,13 @@ def describe(conn: Connection, of: Mailbox) -> str:
     return f"user:{name}:{of.path}"
 
 
+def _record(conn: Connection, of: Mailbox) -> dict[str, Any]:
+    from acl_imapd.storage.rights import read_acl
+
+    own = read_acl(conn, of.acl_id) if of.acl_own else None
+    return folder_record(conn, of, own.entries if own is not None else None)
+
+
 def _must(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
     found = read_mailbox_by_id(conn, mailbox_id)
     if found is None:
@@ -268,7 +276,7 @@ def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> Non
         raise Cannot("INBOX cannot be deleted")
     if has_children(conn, mailbox_id):
         raise HasChildren("Delete the folders below this one first")
-    append_audit(conn, actor, "folder-remove", describe(conn, found), {"messages": found.messages}, None)
+    append_changes(conn, actor, [_removal(conn, found)])
     conn.execute(delete(mailbox).where(mailbox.c.id == mailbox_id))
     if found.acl_own:
         conn.execute(delete(acl).where(acl.c.id == found.acl_id))
@@ -276,10 +284,16 @@ def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> Non
     notify(conn, "m", mailbox_id)
 
 
+def _removal(conn: Connection, found: Mailbox) -> Change:
+    before = {**_record(conn, found), "messages": found.messages}
+    return Change("folder-remove", describe(conn, found), before, None, mailbox_id=found.id)
+
+
 def remove_home(conn: Connection, actor: Actor, user_id: UserId) -> None:
     """Remove every mailbox of a user.  Its bodies are swept later."""
     lock_site(conn)
     all_of_them = read_home_mailboxes(conn, user_id)
+    append_changes(conn, actor, [_removal(conn, found) for found in all_of_them])
     conn.execute(delete(mailbox).where(mailbox.c.home_id == user_id))
     own = [found.acl_id for found in all_of_them if found.acl_own]
     for start in range(0, len(own), 500):
@@ -298,7 +312,7 @@ def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_pa
     Messages, UIDs, UIDVALIDITY, flags, subscriptions and rights stay as they are: one that followed its
     parent's ACL and comes below another keeps what it had, as an ACL of its own.  RFC 3501 §6.3.5.
     """
-    from acl_imapd.storage.rights import _own_acl, _read_row, read_acl
+    from acl_imapd.storage.rights import own_acl, read_acl
 
     lock_site(conn)
     found = _must(conn, mailbox_id)
@@ -318,8 +332,9 @@ def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_pa
     if parent_id != found.parent_id and not found.acl_own:
         inherited = read_acl(conn, found.acl_id)
         assert inherited is not None
-        _own_acl(conn, _read_row(conn, mailbox_id), inherited)
-    before = describe(conn, found)
+        own_acl(conn, actor, found, inherited)
+    before = {**place_record(conn, found), "seen": seen_record(found.seen_shared, found.seen_own)}
+    name = describe(conn, found)
     below = read_descendants(conn, found)
     conn.execute(
         update(mailbox)
@@ -333,7 +348,8 @@ def rename_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId, new_pa
         conn.execute(update(mailbox).where(some).values(path=moved))
     bump(conn, tree=True)
     after = _must(conn, mailbox_id)
-    append_audit(conn, actor, "folder-rename", before, before, describe(conn, after))
+    now = {**place_record(conn, after), "seen": seen_record(after.seen_shared, after.seen_own)}
+    append_audit(conn, actor, "folder-rename", name, before, now, mailbox_id=mailbox_id)
     return after
 
 
@@ -361,7 +377,9 @@ def set_special_use(conn: Connection, actor: Actor, mailbox_id: MailboxId, speci
     found = _must(conn, mailbox_id)
     conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(special_use=special_use))
     bump(conn, tree=True)
-    append_audit(conn, actor, "folder-special-use", describe(conn, found), found.special_use, special_use)
+    append_audit(
+        conn, actor, "folder-special-use", describe(conn, found), found.special_use, special_use, mailbox_id=found.id
+    )
 
 
 def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shared: bool) -> None:
@@ -374,8 +392,13 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
     lock_site(conn)
     found = _must(conn, mailbox_id)
     pending = [found]
+    changes = []
     while pending:
         one = pending.pop()
+        before = seen_record(one.seen_shared, one.seen_own)
+        after = seen_record(shared, one.seen_own or one.id == mailbox_id)
+        if before != after:
+            changes.append(Change("folder-seen", describe(conn, one), before, after, mailbox_id=one.id))
         if one.seen_shared != shared:
             convert_seen(conn, one.id, shared=shared)
         values: dict[str, Any] = {"seen_shared": shared}
@@ -384,11 +407,7 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
         conn.execute(update(mailbox).where(mailbox.c.id == one.id).values(values))
         pending += [child for child in read_children(conn, one.id) if not child.seen_own]
     bump(conn, tree=True)
-    append_audit(conn, actor, "folder-seen", describe(conn, found), _seen_mode(found.seen_shared), _seen_mode(shared))
-
-
-def _seen_mode(shared: bool) -> str:
-    return "shared" if shared else "private"
+    append_changes(conn, actor, changes)
 
 
 # -- subscriptions and STATUS -----------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, literal, or_
 from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights, parse_rights
 from acl_imapd.errors import Cannot, Refused
 from acl_imapd.storage.accounts import Actor, Identity, check_limits, read_team, read_user
-from acl_imapd.storage.audit import append_audit
+from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes
 from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
+from acl_imapd.storage.records import concerned, entry_record, entry_records, owner_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
@@ -210,11 +211,29 @@ def read_matching_acls(conn: Connection, identity: Identity, *, include_anyone: 
     return sorted(found)
 
 
+def read_entries(conn: Connection, which: Any) -> list[tuple[MailboxId, str, AclEntry]]:
+    """Those entries, each with the mailbox whose own ACL it is in, and how the audit log names that."""
+    home = user.alias("home")
+    columns = (mailbox.c.id, mailbox.c.home_id, mailbox.c.path, home.c.name)
+    query = (
+        _ENTRIES.add_columns(*columns)
+        .join(mailbox, (mailbox.c.acl_id == acl.c.id) & mailbox.c.acl_own)
+        .outerjoin(home, home.c.id == mailbox.c.home_id)
+        .where(which)
+    )
+    found = []
+    for row in conn.execute(query):
+        (entry,) = _acls([row])[row[0]].entries
+        *_, mailbox_id, home_id, path, name = row
+        found.append((mailbox_id, f"shared:{path}" if home_id is None else f"user:{name}:{path}", entry))
+    return found
+
+
 # -- writing --------------------------------------------------------------------------------------------------
 
-_MAILBOX = select(mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own).where(
-    mailbox.c.id == bindparam("mailbox_id")
-)
+_MAILBOX = select(
+    mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own, mailbox.c.parent_id
+).where(mailbox.c.id == bindparam("mailbox_id"))
 _TOUCH = update(acl).where(acl.c.id == bindparam("the_acl")).values(epoch=bindparam("new_epoch"))
 # The mailboxes that share the ACL from here down: a child that has none of its own follows its parent.
 _INHERITING = text(
@@ -286,7 +305,7 @@ def change_entry(
     if not row.acl_own:
         inherited = read_acl(conn, row.acl_id)
         assert inherited is not None
-        entry["the_acl"] = _own_acl(conn, row, inherited)
+        entry["the_acl"] = own_acl(conn, actor, row, inherited)
         found = conn.execute(_SAME[identifier.kind], entry).first()
     epochs = bump(conn, acl=True, tree=not row.acl_own)
     values = {
@@ -300,12 +319,34 @@ def change_entry(
     else:
         conn.execute(_UPDATE_ENTRY, {"the_id": found.id, **values})
     conn.execute(_TOUCH, {"the_acl": entry["the_acl"], "new_epoch": epochs.acl})
-    who = f"-{identifier.name}" if negative else identifier.name
+    was = None if found is None else entry_record(AclEntry(identifier, negative, **_terms_of(found)))
+    made = AclEntry(
+        identifier, negative, format_rights(new), actor.name, now, after.reason, _role_name(conn, found, after.role_id),
+        after.since, after.until,
+    )  # fmt: skip
     append_audit(
-        conn, actor, "acl-set" if new else "acl-remove", _object(conn, row),
-        _told(conn, who, old, before), _told(conn, who, new, after), reason=after.reason if new else None,
+        conn, actor, "acl-set" if new else "acl-remove", _object(conn, row), was, entry_record(made) if new else None,
+        reason=after.reason if new else None, mailbox_id=row.id, **names(identifier),
     )  # fmt: skip
     return True
+
+
+def _terms_of(found: Any) -> dict[str, Any]:
+    return {key: value for key, value in found._mapping.items() if key not in ("id", "role_id")}
+
+
+def names(identifier: Identifier) -> Subjects:
+    """Whom a change of this identifier's entry concerns, for the audit log."""
+    return {
+        "users": [identifier.id] if identifier.kind == IdentifierKind.USER else [],
+        "teams": [identifier.id] if identifier.kind == IdentifierKind.TEAM else [],
+    }
+
+
+def _role_name(conn: Connection, found: Any, role_id: int | None) -> str | None:
+    if role_id is None or (found is not None and found.role_id == role_id):
+        return found.role if role_id is not None else None
+    return str(conn.execute(select(role.c.name).where(role.c.id == role_id)).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,21 +359,10 @@ class Terms:
     reason: str | None = None
 
 
-def _told(conn: Connection, who: str, letters: Rights, of: Terms) -> dict[str, Any]:
-    """The entry for the audit log: who, which rights, and what limits them."""
-    told: dict[str, Any] = {who: format_rights(letters)}
-    if letters and of.role_id is not None:
-        told["role"] = conn.execute(select(role.c.name).where(role.c.id == of.role_id)).scalar()
-    if letters and of.since is not None:
-        told["since"] = of.since
-    if letters and of.until is not None:
-        told["until"] = of.until
-    return told
-
-
 _SAME_ACL = select(
-    acl_entry.c.id, func.coalesce(role.c.rights, acl_entry.c.rights).label("rights"), acl_entry.c.role_id,
-    acl_entry.c.since, acl_entry.c.until, acl_entry.c.reason,
+    acl_entry.c.id, acl_entry.c.role_id,
+    func.coalesce(role.c.rights, acl_entry.c.rights).label("rights"), acl_entry.c.granted_by, acl_entry.c.granted_at,
+    acl_entry.c.reason, role.c.name.label("role"), acl_entry.c.since, acl_entry.c.until,
 ).select_from(acl_entry.outerjoin(role, role.c.id == acl_entry.c.role_id)).where(
     acl_entry.c.acl_id == bindparam("the_acl"),
     acl_entry.c.kind == bindparam("the_kind"),
@@ -370,8 +400,8 @@ _UPDATE_ENTRY = update(acl_entry).where(acl_entry.c.id == bindparam("the_id")).v
 _DELETE_ENTRY = delete(acl_entry).where(acl_entry.c.id == bindparam("the_id"))
 
 
-def _own_acl(conn: Connection, row: Any, inherited: Acl) -> AclId:
-    """Give the mailbox, and what follows it, a copy of the ACL it shares."""
+def own_acl(conn: Connection, actor: Actor, row: Any, inherited: Acl) -> AclId:
+    """Give the mailbox, and what follows it, a copy of the ACL it shares.  The caller bumps the tree epoch."""
     acl_id = AclId(conn.execute(insert(acl).values(epoch=0).returning(acl.c.id)).scalar_one())
     copied = [column for column in acl_entry.c if column.name not in ("id", "acl_id")]
     conn.execute(
@@ -382,6 +412,7 @@ def _own_acl(conn: Connection, row: Any, inherited: Acl) -> AclId:
     )
     repoint(conn, row.id, acl_id)
     conn.execute(update(mailbox).where(mailbox.c.id == row.id).values(acl_own=True))
+    append_audit(conn, actor, "acl-own", _object(conn, row), None, entry_records(inherited.entries), mailbox_id=row.id)
     return acl_id
 
 
@@ -398,23 +429,39 @@ def remove_entries(conn: Connection, actor: Actor, mailbox_id: MailboxId, identi
     return change_entry(conn, actor, mailbox_id, identifier, negative=False, op="set", rights=NONE) or taken
 
 
+def end_entries(conn: Connection, actor: Actor, which: Any, *, action: str = "acl-remove") -> int:
+    """Remove those entries, wherever they are; how many.  For this package."""
+    found = read_entries(conn, which)
+    if not found:
+        return 0
+    epochs = bump(conn, acl=True)
+    touched = select(acl_entry.c.acl_id).where(which)
+    conn.execute(update(acl).where(acl.c.id.in_(touched)).values(epoch=epochs.acl))
+    conn.execute(delete(acl_entry).where(which))
+    changes = [
+        Change(action, where, entry_record(entry), None, entry.reason, mailbox_id, **names(entry.identifier))
+        for mailbox_id, where, entry in found
+    ]
+    append_changes(conn, actor, changes)
+    return len(found)
+
+
 def inherit_acl(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> None:
     """Drop the mailbox's own ACL: it follows its parent's again."""
     lock_site(conn)
     row = _read_row(conn, mailbox_id)
     if not row.acl_own:
         return
-    parent_id = conn.execute(select(mailbox.c.parent_id).where(mailbox.c.id == mailbox_id)).scalar_one()
-    if parent_id is None:
+    if row.parent_id is None:
         raise Refused("This folder is at the top: there is no parent whose rights it could follow.")
     before = read_acl(conn, row.acl_id)
-    acl_id = conn.execute(select(mailbox.c.acl_id).where(mailbox.c.id == parent_id)).scalar_one()
+    acl_id = conn.execute(select(mailbox.c.acl_id).where(mailbox.c.id == row.parent_id)).scalar_one()
     repoint(conn, mailbox_id, acl_id)
     conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(acl_own=False))
     conn.execute(delete(acl).where(acl.c.id == row.acl_id))
     bump(conn, acl=True, tree=True)
-    entries = {entry.text: entry.rights for entry in before.entries} if before is not None else {}
-    append_audit(conn, actor, "acl-inherit", _object(conn, row), entries, None)
+    entries = entry_records(before.entries) if before is not None else []
+    append_audit(conn, actor, "acl-inherit", _object(conn, row), entries, None, mailbox_id=mailbox_id)
 
 
 def set_owner(
@@ -430,19 +477,38 @@ def set_owner(
     row = _read_row(conn, mailbox_id)
     if row.home_id is not None:
         raise Refused("A personal folder belongs to its user; only shared folders can be given away.")
-    columns = (mailbox.c.owner_user_id, mailbox.c.owner_team_id)
-    before = conn.execute(select(*columns).where(mailbox.c.id == mailbox_id)).one()
     # Not LIKE, which takes "OPS/…" for "Ops/…" on SQLite: those are other people's folders.
     prefix = row.path + "/"
     below = or_(mailbox.c.id == mailbox_id, func.substr(mailbox.c.path, 1, len(prefix)) == prefix)
+    give_away(conn, actor, below, user_id=user_id, team_id=team_id)
+
+
+def give_away(
+    conn: Connection, actor: Actor, which: Any, *, user_id: UserId | None = None, team_id: TeamId | None = None
+) -> int:
+    """Give those shared mailboxes to a user, a team, or nobody; how many had another owner.  For this package."""
+    columns = (mailbox.c.id, mailbox.c.path, mailbox.c.owner_user_id, mailbox.c.owner_team_id)
+    after = owner_record(conn, user_id, team_id)
+    known: dict[tuple[Any, Any], str | None] = {}
+    changes = []
+    for one in conn.execute(select(*columns).where(mailbox.c.home_id.is_(None), which).order_by(mailbox.c.path)).all():
+        old = (one.owner_user_id, one.owner_team_id)
+        if old == (user_id, team_id):
+            continue
+        if old not in known:
+            known[old] = owner_record(conn, *old)
+        concerns = concerned(old, (user_id, team_id))
+        changes.append(
+            Change("folder-owner", f"shared:{one.path}", known[old], after, mailbox_id=one.id, **concerns)
+        )  # fmt: skip
+    if not changes:
+        return 0
     conn.execute(
-        update(mailbox).where(mailbox.c.home_id.is_(None), below).values(owner_user_id=user_id, owner_team_id=team_id)
+        update(mailbox).where(mailbox.c.home_id.is_(None), which).values(owner_user_id=user_id, owner_team_id=team_id)
     )
     bump(conn, acl=True, tree=True)
-    append_audit(
-        conn, actor, "folder-owner", _object(conn, row), {"user_id": before[0], "team_id": before[1]},
-        {"user_id": user_id, "team_id": team_id},
-    )  # fmt: skip
+    append_changes(conn, actor, changes)
+    return len(changes)
 
 
 # -- roles ------------------------------------------------------------------------------------------------------
@@ -515,7 +581,15 @@ def remove_role(conn: Connection, actor: Actor, name: str) -> None:
     if before is None:
         raise Refused(f"There is no role {name!r}; `role list` tells which there are.")
     holders = acl_entry.c.role_id == read_role_id(conn, name)
+    changes = [
+        Change(
+            "acl-set", where, entry_record(entry), entry_record(replace(entry, role=None)), mailbox_id=mailbox_id,
+            **names(entry.identifier),
+        )
+        for mailbox_id, where, entry in read_entries(conn, holders)
+    ]  # fmt: skip
     _touch_holders(conn, name)
     conn.execute(update(acl_entry).where(holders).values(rights=before.rights, role_id=None))
+    append_changes(conn, actor, changes)
     conn.execute(delete(role).where(role.c.name == name))
     append_audit(conn, actor, "role-remove", name, before.rights, None)

@@ -31,7 +31,8 @@ Key = BigInteger().with_variant(Integer, "sqlite")
 
 # One row.  Whoever compares these three with what it has cached knows what to drop: acl_epoch moves with
 # any ACL (acl.epoch tells which), tree_epoch with any mailbox made, renamed, removed or given another ACL,
-# identity_epoch with any user, team or membership.  They only grow.
+# identity_epoch with any user, team or membership.  They only grow.  audit_*: the last row of the audit log, kept here
+# so that its removal is noticed; audit_since: from when on the log's rows are enough to tell what was before them.
 site = Table(
     "site",
     metadata,
@@ -40,6 +41,10 @@ site = Table(
     Column("tree_epoch", BigInteger, nullable=False),
     Column("identity_epoch", BigInteger, nullable=False),
     Column("last_uidvalidity", BigInteger, nullable=False),
+    Column("audit_id", BigInteger, nullable=False, default=0),
+    Column("audit_hash", LargeBinary(32)),
+    Column("audit_at", Float, nullable=False, default=0),
+    Column("audit_since", Float, nullable=False, default=0),
 )
 
 user = Table(
@@ -283,9 +288,18 @@ audit = Table(
     Column("prev_hash", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     Column("reason", Text),
-    Column("group_id", String(32)),  # the changes that were made as one: a policy applied, a user's things handed over
+    Column(
+        "group_id", String(32), index=True
+    ),  # the changes that were made as one: a policy applied, a user's things handed over
     Column("mailbox_id", BigInteger, index=True),  # of whose rights, owner or settings; no key, since it outlives them
+    # Whom the change concerns; the other: where a thing goes from one to another, or a team joins a team.
+    Column("user_id", BigInteger, index=True),
+    Column("other_user_id", BigInteger, index=True),
+    Column("team_id", BigInteger, index=True),
+    Column("other_team_id", BigInteger, index=True),
     Index("ix_audit_object", "object"),
     Index("ix_audit_at", "at"),
+    Index("ix_audit_action", "action"),
+    Index("ix_audit_actor", "actor"),
     sqlite_autoincrement=True,
 )
