@@ -191,12 +191,12 @@ def _why_broken(conn: Connection, before: Head | None, previous: Head | None, ro
     of_log = "of the audit log"
     if previous is not None and row.prev_hash == (before.hash if before is not None else _NO_HASH):
         return f"Row {previous.id} {of_log} was put in: row {row.id} does not follow it."
-    after = conn.execute(_CHUNK, {"after": row.id}).first()
-    if after is not None and previous is not None and after.prev_hash == previous.hash:
-        return f"Row {row.id} {of_log} was put in: row {after.id} follows row {previous.id}."
     elsewhere = conn.execute(select(audit.c.id).where(audit.c.hash == row.prev_hash)).scalar()
     if elsewhere is not None:
         return f"Row {row.id} {of_log} is not where it was written: it belongs after row {elsewhere}."
+    after = conn.execute(_CHUNK, {"after": row.id}).first()
+    if after is not None and previous is not None and after.prev_hash == previous.hash:
+        return f"Row {row.id} {of_log} was put in: row {after.id} follows row {previous.id}."
     if previous is None:
         return f"Row {row.id} {of_log} was not the first: what was before it is missing."
     return (
