@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acl_imapd.access.directory import Directory, Listed, Listing
+from acl_imapd.access.last_used import LastUsed
 from acl_imapd.access.namespaces import DELIMITER, INBOX, Namespaces, Place, parent_path, valid_new_path
 from acl_imapd.access.rights import NONE, Rights, format_rights
 from acl_imapd.access.view import MailboxView
@@ -55,6 +56,7 @@ class Gate:
     database: AsyncDatabase
     directory: Directory
     indexes: Indexes
+    last_used: LastUsed
 
     @property
     def namespaces(self) -> Namespaces:

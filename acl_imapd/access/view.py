@@ -195,7 +195,11 @@ class MailboxView:
         index = await self.access.gate.indexes.open(self.mailbox.id)
         if index is None:
             raise NonExistent()
+        self._note_use()
         return index
+
+    def _note_use(self) -> None:
+        self.access.gate.last_used.note(self.mailbox, self.access.user_id)
 
     async def claim_recent(self, upto_uid: int) -> None:
         r"""Keep in the database which messages have been \Recent to somebody."""
@@ -220,9 +224,11 @@ class MailboxView:
             for one in new
         ]
         blobs = self.access.gate.database.database.blobs
-        return await self._write(
+        appended = await self._write(
             [self.mailbox.id], messages.insert_messages, self.mailbox.id, self.access.user_id, kept, blobs=blobs
         )
+        self._note_use()
+        return appended
 
     @requires(Rights.r)
     async def read_bodies(self, ids: Sequence[BodyId], columns: frozenset[str]) -> dict[BodyId, BodyData]:
@@ -312,12 +318,14 @@ class MailboxView:
 
     async def _transfer(self, fn: Callable[..., Copied], uids: Sequence[int], target: MailboxView) -> Copied:
         rights = await target.check(Rights.i)
-        return await self._write(
+        copied = await self._write(
             [self.mailbox.id, target.mailbox.id], fn, self.mailbox.id, target.mailbox.id, self.access.user_id, uids,
             flag_mask=target.flag_mask(rights),
             keep_seen=bool(rights & Rights.s),
             allow_keywords=bool(rights & Rights.w),
         )  # fmt: skip
+        target._note_use()
+        return copied
 
     async def _write(self, touched: Sequence[MailboxId], fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run *fn* in a transaction which then reads what it changed in the open indexes; commit; publish."""

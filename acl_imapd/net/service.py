@@ -19,6 +19,7 @@ from twisted.python.threadpool import ThreadPool
 
 from acl_imapd.access.directory import Directory
 from acl_imapd.access.gate import Gate
+from acl_imapd.access.last_used import LastUsed
 from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.auth.passwords import Passwords
 from acl_imapd.auth.throttle import Throttle
@@ -91,21 +92,23 @@ class Service:
             self._watch = SqliteWatch(database)
         else:
             self._watch = PostgresqlWatch(database, woken=self._woken)
+        clock = ReactorClock(reactor, now)
         self.directory = Directory(
             asynchronous,
             self._watch,
-            ReactorClock(reactor, now),
+            clock,
             namespaces=Namespaces(settings.namespaces.other_users, settings.namespaces.shared),
             allow_anyone=settings.acl.allow_anyone,
         )
         self.indexes = Indexes(asynchronous, self._hub)
+        self.last_used = LastUsed(asynchronous, clock)
         self._hashing = ThreadPool(0, HASHING_THREADS, "argon2")
         self._hashing.start()
         self.tls = (
             ServerTls(Path(settings.tls.certificate), Path(settings.tls.key)) if settings.tls.certificate else None
         )
         self.site = Site(
-            gate=Gate(asynchronous, self.directory, self.indexes),
+            gate=Gate(asynchronous, self.directory, self.indexes, self.last_used),
             passwords=Passwords(self._in_thread, reactor.seconds, cache_s=settings.auth.cache_s),
             throttle=Throttle(reactor.seconds, first_delay_s=settings.auth.failure_delay_s),
             read_user=lambda name: asynchronous.read(read_user, name),
@@ -218,6 +221,7 @@ class Service:
             for protocol in list(factory.protocols):
                 protocol.session.bye("The server is shutting down")
         self.directory.close()
+        self.last_used.close()
         if self._sweep.running:
             self._sweep.stop()
         if self._poll.running:

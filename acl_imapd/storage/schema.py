@@ -261,7 +261,7 @@ unsubscribed = Table(
     sqlite_with_rowid=False,
 )
 
-# The day (since 1970, UTC) on which a user last had a folder open.
+# The day (since 1970, UTC) on which a user last opened a folder that is not its own, or put something into it.
 last_access = Table(
     "last_access",
     metadata,
