@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -34,7 +36,7 @@ from .user import user
 @click.pass_context
 def cli(context: click.Context, config: Path | None, database: str | None, as_json: bool) -> None:
     """Manage people, teams, folders and rights.  Works with the server running or stopped; changes hold at once."""
-    context.obj = Site(config, database, as_json=as_json)
+    context.obj = Site(config, database, context.obj or time.time, as_json=as_json)
     context.call_on_close(context.obj.close)
 
 
@@ -42,10 +44,10 @@ for group in (user, team, role, folder, acl, audit, db):
     cli.add_command(group)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The entry point.  0 done, 1 refused with one line on stderr, 2 usage."""
+def main(arguments: list[str] | None = None, now: Callable[[], float] = time.time) -> None:
+    """The entry point.  0 done, 1 refused with one line on stderr, 2 usage.  *now*: the time of day."""
     try:
-        cli.main(arguments, prog_name="acl-imapd-admin", standalone_mode=False)
+        cli.main(arguments, prog_name="acl-imapd-admin", standalone_mode=False, obj=now)
     except click.exceptions.Abort:
         _fail("Stopped before it was done.")
     except click.ClickException as error:

@@ -32,8 +32,9 @@ T = TypeVar("T")
 class Site:
     """The settings and the database of one call."""
 
-    def __init__(self, config: Path | None, url: str | None, *, as_json: bool) -> None:
+    def __init__(self, config: Path | None, url: str | None, now: Callable[[], float], *, as_json: bool) -> None:
         self._config = config
+        self.now = now
         self._url = url
         self.as_json = as_json
         self._database: Database | None = None
@@ -72,6 +73,7 @@ class Site:
                 self.settings.database.url,
                 blob_dir=Path(blob_dir) if blob_dir else None,
                 inline_limit_bytes=self.settings.database.inline_limit_bytes,
+                now=self.now,
             )
         return self._database
 

@@ -30,7 +30,8 @@ class When(click.ParamType[float]):
         span = _SPAN.fullmatch(value)
         if span is not None:
             seconds = int(span[1]) * _SECONDS[span[2]]
-            return time.time() + (-seconds if self._back else seconds)
+            now: float = ctx.obj.now() if ctx is not None else time.time()
+            return now + (-seconds if self._back else seconds)
         try:
             moment = datetime.fromisoformat(value).astimezone()
             if len(value) == len("2026-12-31") and self._day_ends:

@@ -96,17 +96,32 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     if request.param == "sqlite":
         path = tmp_path / "site.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        opened = Database.open(f"sqlite:///{path}")
+        opened = Database.open(f"sqlite:///{path}", now=TimeOfDay())
         yield opened
         opened.close()
     else:
         template = request.getfixturevalue("postgresql_template")
         name = f"acl_imapd_test_{uuid.uuid4().hex[:12]}"
         _postgresql(f"CREATE DATABASE {name} TEMPLATE {template}")
-        opened = Database.open(_url(name), blob_dir=tmp_path / "blobs")
+        opened = Database.open(_url(name), blob_dir=tmp_path / "blobs", now=TimeOfDay())
         yield opened
         opened.close()
         _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class TimeOfDay:
+    """The clock of a test's database, server and commands: the real one, until a World goes by its reactor."""
+
+    def __init__(self) -> None:
+        self.seconds: Callable[[], float] = time.time
+        self.begun = 0.0
+
+    def __call__(self) -> float:
+        return self.begun + self.seconds()
+
+    def follow(self, reactor: Clock) -> None:
+        self.begun = self() - reactor.seconds()
+        self.seconds = reactor.seconds
 
 
 class TestReactor(Clock):
@@ -225,8 +240,9 @@ class World:
         self.database = database
         self.reactor = TestReactor()
         self.namespaces = Namespaces()
-        begun = time.time()
-        self.service = Service(settings or Settings(), database, self.reactor, lambda: begun + self.reactor.seconds())
+        assert isinstance(database.now, TimeOfDay)
+        database.now.follow(self.reactor)
+        self.service = Service(settings or Settings(), database, self.reactor)
         self.factory = self.service.factory(implicit_tls=False)
 
     def client(self, user: str | None = None, **kwargs: Any) -> Client:

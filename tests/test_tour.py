@@ -81,8 +81,9 @@ def normal(lines: list[str]) -> list[str]:
 class Shell:
     """As much of one as the examples need: ``echo … |``, ``>``, ``cat``, ``<< END`` and ``echo $?``."""
 
-    def __init__(self, capture: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, capture: Callable[[], str], monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
         self._capture = capture
+        self._now = now
         self._monkeypatch = monkeypatch
         self.code = 0
 
@@ -107,7 +108,7 @@ class Shell:
         self.code = 0
         self._monkeypatch.setattr("sys.stdin", io.StringIO(given))
         try:
-            main(words[1:])
+            main(words[1:], self._now)
         except SystemExit as stop:
             self.code = int(stop.code or 0)
         return self._capture()
@@ -125,8 +126,7 @@ def shell(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     now = [BEGUN]
-    monkeypatch.setattr("time.time", lambda: now[0])
-    yield Shell(lambda: "".join(capsys.readouterr()), monkeypatch), now
+    yield Shell(lambda: "".join(capsys.readouterr()), monkeypatch, lambda: now[0]), now
     monkeypatch.undo()
     time.tzset()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from acl_imapd.access.rights import (
 )
 from acl_imapd.storage import accounts, roster
 from acl_imapd.storage.accounts import Identity
-from acl_imapd.storage.database import Connection
+from acl_imapd.storage.database import Connection, time_of
 from acl_imapd.storage.mailboxes import Mailbox, read_acl_source
 from acl_imapd.storage.rights import AclEntry, read_acl
 from acl_imapd.storage.roster import Edge, Memberships, Person, Way
@@ -106,9 +105,9 @@ def explain(
     now: float | None = None,
 ) -> Explanation:
     """The chain from the user to its rights on the mailbox, and what of it does not count."""
-    now = time.time() if now is None else now
+    now = time_of(conn) if now is None else now
     ways = roster.read_memberships_above(conn, user.id).ways(user.id)
-    identity = roster.identity_by(Person(user.id, user.name, user.disabled), ways).at(now)
+    identity = roster.identity_by(Person(user.id, user.name, user.disabled), ways, now)
     source = read_acl_source(conn, mailbox)
     acl = read_acl(conn, mailbox.acl_id)
     entries = acl.entries if acl is not None else ()
@@ -227,7 +226,7 @@ def who_can(
     It starts from whom the ACL names.  A domain, or everybody, is looked through only where what it is given
     suffices by itself; whoever has the rest by name or by a team is among those already.
     """
-    now = time.time() if now is None else now
+    now = time_of(conn) if now is None else now
     acl = read_acl(conn, mailbox.acl_id)
     entries = Entries(acl.entries if acl is not None else ())
     owner_teams = [mailbox.owner_team_id] if mailbox.owner_team_id is not None else []
@@ -283,7 +282,7 @@ def rights_of(
     person: Person, mailbox: Mailbox, entries: Entries, memberships: Memberships, *, allow_anyone: bool, now: float
 ) -> Rights:
     """What the person may do with the mailbox, whose ACL and owner's teams *memberships* are of."""
-    identity = roster.identity_by(person, memberships.ways(person.id)).at(now)
+    identity = roster.identity_by(person, memberships.ways(person.id), now)
     return effective_rights(
         entries.of(person.id), identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone, now=now
     )
@@ -305,7 +304,7 @@ def what_can(
     now: float | None = None,
 ) -> list[Held]:
     """Every folder on which the user has all of *wanted*, or any right, in a constant number of statements."""
-    now = time.time() if now is None else now
+    now = time_of(conn) if now is None else now
     identity = accounts.read_identity(conn, user_id)
     if identity is None:
         return []

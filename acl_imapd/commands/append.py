@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from acl_imapd.access.gate import to_write_into
@@ -78,7 +77,7 @@ async def append(session: Session, cmd: Append, mailbox: MailboxView) -> Done:
     """Adds messages to a folder, all or none."""
     if any(not one.data for one in cmd.messages):
         raise ImapError("An empty message is not kept")  # RFC 3502 §6.3.11: a literal of no octets takes it back
-    now = int(time.time())
+    now = int(session.site.gate.directory.now())
     new = [
         NewMessage(
             body=one.data,

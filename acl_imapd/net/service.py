@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,9 +78,7 @@ class ReactorClock:
 class Service:
     """Everything one process shares.  Built on a reactor that may be a test's."""
 
-    def __init__(
-        self, settings: Settings, database: Database, reactor: Any, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, reactor: Any) -> None:
         self.settings = settings
         self.database = database
         self._reactor = reactor
@@ -92,7 +89,7 @@ class Service:
             self._watch = SqliteWatch(database)
         else:
             self._watch = PostgresqlWatch(database, woken=self._woken)
-        clock = ReactorClock(reactor, now)
+        clock = ReactorClock(reactor, database.now)
         self.directory = Directory(
             asynchronous,
             self._watch,

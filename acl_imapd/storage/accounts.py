@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from acl_imapd.access.rights import in_force
 from acl_imapd.errors import Refused
 from acl_imapd.storage import mailboxes
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes, new_group
+from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import bump, lock_site
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, team, team_member, user
 from acl_imapd.types import TeamId, UserId
@@ -105,13 +105,13 @@ class Identity:
         )
 
 
-def make_identity(user_id: UserId, name: str, domain: str | None, ways: Iterable[Membership]) -> Identity:
+def make_identity(user_id: UserId, name: str, domain: str | None, ways: Iterable[Membership], now: float) -> Identity:
     ways = list(ways)
     lasting = [one for one in ways if one.since is None and one.until is None]
     teams = frozenset(one.team_id for one in lasting)
     managed = frozenset(one.team_id for one in lasting if one.manager)
     limited = tuple(one for one in ways if one.since is not None or one.until is not None)
-    return Identity(user_id, name, teams, managed, domain, (teams, managed), limited).at(time.time())
+    return Identity(user_id, name, teams, managed, domain, (teams, managed), limited).at(now)
 
 
 def domain_of(name: str) -> str | None:
@@ -162,7 +162,7 @@ def insert_user(
         "password_hash": password_hash,
         "disabled": False,
         "quota_bytes": quota_bytes,
-        "created_at": time.time(),
+        "created_at": time_of(conn),
         "domain": domain_of(name),
     }
     user_id = UserId(conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one())
@@ -284,7 +284,7 @@ def insert_team(conn: Connection, actor: Actor, name: str) -> Team:
     _check_name(name, "team")
     if read_team(conn, name) is not None:
         raise Refused(f"There is a team {name!r} already.")
-    now = time.time()
+    now = time_of(conn)
     team_id = TeamId(conn.execute(insert(team).values(name=name, created_at=now).returning(team.c.id)).scalar_one())
     append_audit(conn, actor, "team-add", name, None, {"name": name}, teams=[team_id])
     bump(conn, identity=True)
@@ -381,7 +381,7 @@ def join_team(
     columns = _member_columns(conn, member)
     if columns["member_team_id"] is not None and _contains(conn, columns["member_team_id"], found.id):
         raise Refused(f"{member} cannot join {team_name!r}: {team_name!r} is a member of it, or the same team.")
-    check_limits(since, until)
+    check_limits(since, until, time_of(conn))
     same = (team_member.c.team_id == found.id) & (
         team_member.c.user_id == columns["user_id"]
         if columns["user_id"] is not None
@@ -394,7 +394,7 @@ def join_team(
     ):  # fmt: skip
         return
     name = f"group:{member.removeprefix('$').removeprefix('group:')}" if columns["user_id"] is None else member
-    made = Member(name, manager, since, until, reason, actor.name, time.time())
+    made = Member(name, manager, since, until, reason, actor.name, time_of(conn))
     values = {key: value for key, value in asdict(made).items() if key != "name"}
     if row is None:
         conn.execute(insert(team_member).values(team_id=found.id, **columns, **values))
@@ -419,9 +419,9 @@ def _member_subjects(team_id: int, user_id: int | None, member_team_id: int | No
     }
 
 
-def check_limits(since: float | None, until: float | None) -> None:
+def check_limits(since: float | None, until: float | None, now: float) -> None:
     """Refused where something would end before it begins, or has ended already."""
-    if until is not None and until <= (since if since is not None else time.time()):
+    if until is not None and until <= (since if since is not None else now):
         raise Refused("It would end before it begins; --until is a moment to come, after --since.")
 
 
@@ -491,4 +491,4 @@ def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
         return None
     rows = conn.execute(_CLOSURE, {"user_id": user_id})
     ways = [Membership(TeamId(row.id), bool(row.manager), row.since, row.until) for row in rows]
-    return make_identity(user_id, found.name, domain_of(found.name), ways)
+    return make_identity(user_id, found.name, domain_of(found.name), ways, time_of(conn))

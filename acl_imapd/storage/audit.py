@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from acl_imapd.errors import Refused
+from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import lock_site
 from acl_imapd.storage.schema import audit, site
 
@@ -82,7 +82,7 @@ def append_changes(conn: Connection, actor: Actor, changes: Iterable[Change]) ->
     lock_site(conn)  # or two writers would chain to the same row
     last = conn.execute(_HEAD).one()
     previous, ident = last.audit_hash or _NO_HASH, last.audit_id
-    at = max(time.time(), last.audit_at)  # whatever the clock does: the log is in the order of its times
+    at = max(time_of(conn), last.audit_at)  # whatever the clock does: the log is in the order of its times
     rows = []
     for change in changes:
         values: dict[str, Any] = {

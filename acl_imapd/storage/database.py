@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from acl_imapd.storage.bodies import Blobs
 
-__all__ = ["Connection", "Database", "notify"]
+__all__ = ["Connection", "Database", "notify", "time_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,12 +47,19 @@ def notify(conn: Connection, kind: Literal["m", "e"], ident: int) -> None:
 _NOTIFY = text("SELECT pg_notify('acl_imapd', :payload)")
 
 
+def time_of(conn: Connection) -> float:
+    """Seconds since 1970, by the clock that the database was opened with: the one that its server goes by."""
+    now: Callable[[], float] = conn.get_execution_options()["now"]
+    return now()
+
+
 class Database:
     """A site's database.  Its functions run in the caller's thread or in threads of its own, never in both
     at once on one connection."""
 
-    def __init__(self, url: str, engine: Engine, blobs: Blobs) -> None:
+    def __init__(self, url: str, engine: Engine, blobs: Blobs, now: Callable[[], float]) -> None:
         self.url = url
+        self.now = now
         self.engine = engine
         self.blobs = blobs
         self.kind: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
@@ -64,23 +71,39 @@ class Database:
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, *, blob_dir: Path | None = None, inline_limit_bytes: int = 131_072) -> Database:
+    def open(
+        cls,
+        url: str,
+        *,
+        blob_dir: Path | None = None,
+        inline_limit_bytes: int = 131_072,
+        now: Callable[[], float] = time.time,
+    ) -> Database:
         """The database at *url* (``sqlite:///path``, ``postgresql://…``); nothing is read yet.
 
-        Bodies over *inline_limit_bytes* are files in *blob_dir*; by default a directory beside SQLite's file.
+        Bodies over *inline_limit_bytes* are files in *blob_dir*; by default a directory beside SQLite's file.  *now*:
+        the time of day, by which rights begin and end.
         """
         parsed = make_url(url)
+        clock = {"now": now}
         if parsed.get_backend_name() == "sqlite":
             path = Path(parsed.database or "")
             engine = create_engine(
-                parsed, poolclass=QueuePool, pool_size=8, max_overflow=8, connect_args={"check_same_thread": False}
+                parsed,
+                poolclass=QueuePool,
+                pool_size=8,
+                max_overflow=8,
+                connect_args={"check_same_thread": False},
+                execution_options=clock,
             )
             event.listen(engine, "connect", _prepare_sqlite)
             blob_dir = blob_dir or path.with_name(path.name + "-blobs")
         else:
-            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=18, pool_pre_ping=False)
+            engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"), pool_size=18, pool_pre_ping=False, execution_options=clock
+            )
             blob_dir = blob_dir or Path("/var/lib/acl-imapd/blobs")
-        return cls(url, engine, Blobs(blob_dir, inline_limit_bytes))
+        return cls(url, engine, Blobs(blob_dir, inline_limit_bytes), now)
 
     # -- in the caller's thread ---------------------------------------------------------------------------
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
-from acl_imapd.storage.database import notify
+from acl_imapd.storage.database import notify, time_of
 from acl_imapd.storage.schema import site
 
 
@@ -67,7 +66,7 @@ _NEXT_UIDVALIDITY = update(site).values(last_uidvalidity=site.c.last_uidvalidity
 def next_uidvalidity(conn: Connection) -> int:
     """A UIDVALIDITY that no mailbox ever had (RFC 3501 §2.3.1.1): the time, or one more than the last."""
     value = int(conn.execute(_NEXT_UIDVALIDITY).scalar_one())
-    now = int(time.time())
+    now = int(time_of(conn))
     if value < now:
         conn.execute(update(site).values(last_uidvalidity=now))
         return now

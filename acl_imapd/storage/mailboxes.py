@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
 from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
 from acl_imapd.storage import schema
 from acl_imapd.storage.audit import Change, append_audit, append_changes
-from acl_imapd.storage.database import notify
+from acl_imapd.storage.database import notify, time_of
 from acl_imapd.storage.epochs import bump, lock_site, next_uidvalidity
 from acl_imapd.storage.records import folder_record, place_record, seen_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox
@@ -237,7 +236,7 @@ def _new_acl(conn: Connection, actor: Actor, home_id: UserId | None) -> AclId:
                 negative=False,
                 rights=format_rights(ALL),
                 granted_by=actor.name,
-                granted_at=time.time(),
+                granted_at=time_of(conn),
             )
         )
     return acl_id

@@ -6,7 +6,6 @@ touched, in the same transaction.  The mailbox row is locked first, so changes o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from acl_imapd.mail.mime import Parsed
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.storage.bodies import Blobs, store_bodies
 from acl_imapd.storage.counters import count, for_sets, in_set, lock
+from acl_imapd.storage.database import time_of
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.schema import expunged, keyword, mailbox, message, seen
 from acl_imapd.storage.seen import forget_seen, mark_seen, own_seen, read_seen
@@ -192,7 +192,7 @@ def _insert(
     own = own_seen(box, user_id)
     modseq = box.highest_modseq + 1
     bits = _keyword_bits(conn, box.id, [name for one in messages for name in one.keywords])
-    now = int(time.time())
+    now = int(time_of(conn))
     rows: list[dict[str, Any]] = []
     for uid, one, body_id in zip(range(box.uidnext, MAX_UID), messages, bodies, strict=False):
         flags = (one.flags & ~SEEN) | _mask(bits[name] for name in one.keywords)
@@ -418,7 +418,7 @@ def _copy(
     was_seen = read_seen(conn, source_id, user_id) if own_source and keep_seen else EMPTY
     made: list[dict[str, Any]] = []
     mine: list[int] = []
-    now = int(time.time())
+    now = int(time_of(conn))
     for uid, row in enumerate(rows, target.uidnext):
         flags = row.flags & SYSTEM_BITS & flag_mask & ~SEEN
         for bit, other in bits.items():

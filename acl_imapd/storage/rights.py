@@ -3,7 +3,6 @@ the wake-up in one transaction, so that no way in can forget one of the four."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights,
 from acl_imapd.errors import Cannot, Refused
 from acl_imapd.storage.accounts import Actor, Identity, check_limits, read_team, read_user
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes
+from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
 from acl_imapd.storage.records import concerned, entry_record, entry_records, owner_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
@@ -279,8 +279,9 @@ def change_entry(
     in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters.
     """
     lock_site(conn)
+    now = time_of(conn)
     if terms_ is not None:
-        check_limits(terms_.since, terms_.until)
+        check_limits(terms_.since, terms_.until, now)
     row = _read_row(conn, mailbox_id)
     entry = {
         "the_acl": row.acl_id,
@@ -290,7 +291,6 @@ def change_entry(
         "the_domain": identifier.name[len("domain:") :] if identifier.kind == IdentifierKind.DOMAIN else None,
         "is_negative": negative,
     }
-    now = time.time()
     found = conn.execute(_SAME[identifier.kind], entry).first()
     ended = found is not None and found.until is not None and found.until <= now
     old = parse_rights(found.rights) if found is not None and not ended else NONE

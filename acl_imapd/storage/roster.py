@@ -103,10 +103,10 @@ def _first(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else min(one, other)
 
 
-def identity_by(person: Person, ways: Sequence[Way]) -> Identity:
-    """The person for the evaluator, in the teams that *ways* lead to."""
+def identity_by(person: Person, ways: Sequence[Way], now: float) -> Identity:
+    """The person for the evaluator at *now*, in the teams that *ways* lead to."""
     memberships = [Membership(way.team_id, way.manager, way.since, way.until) for way in ways]
-    return make_identity(person.id, person.name, person.domain, memberships)
+    return make_identity(person.id, person.name, person.domain, memberships, now)
 
 
 _EDGES = (
