@@ -6,7 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Float,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from acl_imapd.access.rights import in_force
 from acl_imapd.errors import Refused
@@ -14,6 +29,7 @@ from acl_imapd.storage import mailboxes
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes, new_group
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import bump, lock_site
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, team, team_member, user
 from acl_imapd.types import TeamId, UserId
 
@@ -121,18 +137,18 @@ def domain_of(name: str) -> str | None:
 
 # -- users ----------------------------------------------------------------------------------------------
 
-_USER_BY_NAME = select(user).where(user.c.name == bindparam("name"))
-_USER_BY_ID = select(user).where(user.c.id == bindparam("id"))
+_USER_BY_NAME = Prepared(select(user).where(user.c.name == bindparam("name")))
+_USER_BY_ID = Prepared(select(user).where(user.c.id == bindparam("id")))
 
 
 def read_user(conn: Connection, name: str) -> User | None:
     """The user of that name."""
-    return _user(conn.execute(_USER_BY_NAME, {"name": name}).first())
+    return _user(_USER_BY_NAME.first(conn, {"name": name}))
 
 
 def read_user_by_id(conn: Connection, user_id: UserId) -> User | None:
     """The user of that id."""
-    return _user(conn.execute(_USER_BY_ID, {"id": user_id}).first())
+    return _user(_USER_BY_ID.first(conn, {"id": user_id}))
 
 
 def _user(row: Row[Any] | None) -> User | None:
@@ -473,14 +489,16 @@ def end_memberships(conn: Connection, actor: Actor, which: Any, *, action: str =
 
 # From the user up to every team above it; a manager below counts as one only by a membership as manager.  A way is
 # open from the latest of its beginnings to the earliest of its ends.
-_CLOSURE = text(
-    "WITH RECURSIVE above(id, manager, since, until) AS ("
-    " SELECT team_id, manager, since, until FROM team_member WHERE user_id = :user_id"
-    " UNION SELECT member.team_id, member.manager,"
-    " CASE WHEN above.since IS NULL OR member.since > above.since THEN member.since ELSE above.since END,"
-    " CASE WHEN above.until IS NULL OR member.until < above.until THEN member.until ELSE above.until END"
-    " FROM team_member AS member JOIN above ON member.member_team_id = above.id)"
-    " SELECT id, manager, since, until FROM above"
+_CLOSURE = Prepared(
+    text(
+        "WITH RECURSIVE above(id, manager, since, until) AS ("
+        " SELECT team_id, manager, since, until FROM team_member WHERE user_id = :user_id"
+        " UNION SELECT member.team_id, member.manager,"
+        " CASE WHEN above.since IS NULL OR member.since > above.since THEN member.since ELSE above.since END,"
+        " CASE WHEN above.until IS NULL OR member.until < above.until THEN member.until ELSE above.until END"
+        " FROM team_member AS member JOIN above ON member.member_team_id = above.id)"
+        " SELECT id, manager, since, until FROM above"
+    ).columns(id=BigInteger, manager=Boolean, since=Float, until=Float)
 )
 
 
@@ -489,6 +507,6 @@ def read_identity(conn: Connection, user_id: UserId) -> Identity | None:
     found = read_user_by_id(conn, user_id)
     if found is None or found.disabled:
         return None
-    rows = conn.execute(_CLOSURE, {"user_id": user_id})
+    rows = _CLOSURE.all(conn, {"user_id": user_id})
     ways = [Membership(TeamId(row.id), bool(row.manager), row.since, row.until) for row in rows]
     return make_identity(user_id, found.name, domain_of(found.name), ways, time_of(conn))

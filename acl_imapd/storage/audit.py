@@ -15,17 +15,18 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from acl_imapd.errors import Refused
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import lock_site
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import audit, site
 
 if TYPE_CHECKING:
     from acl_imapd.storage.accounts import Actor
 
 _NO_HASH = bytes(32)
-_HEAD = select(site.c.audit_id, site.c.audit_hash, site.c.audit_at)
-_SET_HEAD = update(site).values(
-    audit_id=bindparam("last_id"), audit_hash=bindparam("last_hash"), audit_at=bindparam("last_at")
+_HEAD = Prepared(select(site.c.audit_id, site.c.audit_hash, site.c.audit_at))
+_SET_HEAD = Prepared(
+    update(site).values(audit_id=bindparam("last_id"), audit_hash=bindparam("last_hash"), audit_at=bindparam("last_at"))
 )
-_INSERT = insert(audit)
+_INSERT = Prepared(insert(audit))
 _SUBJECTS = ("user_id", "other_user_id", "team_id", "other_team_id")
 _FIELDS = ("at", "actor", "channel", "peer", "action", "object", "before", "after")
 _LATER = ("reason", "group_id", "mailbox_id", *_SUBJECTS)  # rows of earlier releases have none, and hashes to match
@@ -80,7 +81,7 @@ def append_audit(
 def append_changes(conn: Connection, actor: Actor, changes: Iterable[Change]) -> None:
     """Write down changes, in the transaction that makes them, in two statements however many there are."""
     lock_site(conn)  # or two writers would chain to the same row
-    last = conn.execute(_HEAD).one()
+    last = _HEAD.first(conn)
     previous, ident = last.audit_hash or _NO_HASH, last.audit_id
     at = max(time_of(conn), last.audit_at)  # whatever the clock does: the log is in the order of its times
     rows = []
@@ -103,8 +104,8 @@ def append_changes(conn: Connection, actor: Actor, changes: Iterable[Change]) ->
         rows.append({**later, **values, "id": ident, "prev_hash": previous, "hash": sealed})
         previous = sealed
     if rows:
-        conn.execute(_INSERT, rows)
-        conn.execute(_SET_HEAD, {"last_id": ident, "last_hash": previous, "last_at": at})
+        _INSERT.many(conn, rows)
+        _SET_HEAD.run(conn, {"last_id": ident, "last_hash": previous, "last_at": at})
 
 
 def _pair(noun: str, ids: Sequence[int]) -> dict[str, int | None]:
@@ -141,7 +142,7 @@ class Verified:
 
 def read_head(conn: Connection) -> Head | None:
     """The last row as ``site`` keeps it; None of a log without rows."""
-    row = conn.execute(_HEAD).one()
+    row = _HEAD.first(conn)
     return Head(row.audit_id, bytes(row.audit_hash)) if row.audit_hash is not None else None
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from acl_imapd.mail.mime import Parsed
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import body, message
 from acl_imapd.types import BodyId
 
@@ -97,7 +98,7 @@ def _fsync(directory: Path) -> None:
 
 # FOR KEY SHARE: a sweep that is about to remove the body is waited for, and one that comes later leaves it alone.
 _BODY = select(body.c.sha256, body.c.id, body.c.blob_key).with_for_update(read=True, key_share=True)
-_KNOWN = _BODY.where(body.c.sha256 == bindparam("digest"))
+_KNOWN = Prepared(_BODY.where(body.c.sha256 == bindparam("digest")))
 _ALL_KNOWN = _BODY.where(body.c.sha256.in_(bindparam("digests", expanding=True)))
 _INSERT: Any = {
     name: make(body).on_conflict_do_nothing(index_elements=["sha256"]).returning(body.c.sha256, body.c.id)
@@ -144,7 +145,8 @@ def _find(
 ) -> None:
     """Add to *found* the bodies there are.  A file that a sweep removed before it failed is written again."""
     one = len(digests) == 1
-    for row in conn.execute(_KNOWN, {"digest": digests[0]}) if one else conn.execute(_ALL_KNOWN, {"digests": digests}):
+    found_now = _KNOWN.all(conn, {"digest": digests[0]}) if one else conn.execute(_ALL_KNOWN, {"digests": digests})
+    for row in found_now:
         digest = bytes(row[0])
         found[digest] = row[1]
         if row[2] is not None and not blobs.has(row[2]):
@@ -177,10 +179,12 @@ class BodyData:
 
 
 @lru_cache(64)
-def _queries(names: tuple[str, ...]) -> tuple[Select[Any], Select[Any]]:
+def _queries(names: tuple[str, ...]) -> tuple[Select[Any], Prepared]:
     """The statements for many bodies and for one; built once for each set of columns."""
     query = select(body.c.id, *(body.c[name] for name in names))
-    return query.where(body.c.id.in_(bindparam("ids", expanding=True))), query.where(body.c.id == bindparam("body_id"))
+    return query.where(body.c.id.in_(bindparam("ids", expanding=True))), Prepared(
+        query.where(body.c.id == bindparam("body_id"))
+    )
 
 
 def read_bodies(
@@ -197,7 +201,7 @@ def read_bodies(
     found: dict[BodyId, BodyData] = {}
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
-        rows = conn.execute(one, {"body_id": some[0]}) if len(some) == 1 else conn.execute(query, {"ids": some})
+        rows = one.all(conn, {"body_id": some[0]}) if len(some) == 1 else conn.execute(query, {"ids": some})
         for row in rows:
             values: dict[str, bytes] = {name: bytes(getattr(row, name)) for name in wanted}
             if "header" in columns:

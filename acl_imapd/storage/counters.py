@@ -12,12 +12,13 @@ from acl_imapd.errors import NonExistent
 from acl_imapd.ranges import RangeSet
 from acl_imapd.storage.database import notify
 from acl_imapd.storage.mailboxes import Mailbox
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import mailbox, message
 from acl_imapd.types import MailboxId
 
 T = TypeVar("T")
 
-_LOCKED = select(mailbox).where(mailbox.c.id == bindparam("id")).with_for_update()
+_LOCKED = Prepared(select(mailbox).where(mailbox.c.id == bindparam("id")).with_for_update())
 
 
 def lock(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
@@ -25,13 +26,13 @@ def lock(conn: Connection, mailbox_id: MailboxId) -> Mailbox:
 
     Of several the smallest id first, or two transactions wait for each other.
     """
-    row = conn.execute(_LOCKED, {"id": mailbox_id}).first()
+    row = _LOCKED.first(conn, {"id": mailbox_id})
     if row is None:
         raise NonExistent()
     return Mailbox(*row)
 
 
-_COUNT = (
+_COUNT = Prepared(
     update(mailbox)
     .where(mailbox.c.id == bindparam("box"))
     .values(
@@ -59,8 +60,8 @@ def count(
     size_bytes: int = 0,
 ) -> None:
     """Add to the counters of a locked mailbox, and tell the other processes that it changed."""
-    conn.execute(
-        _COUNT,
+    _COUNT.run(
+        conn,
         {
             "box": box.id,
             "new_modseq": modseq,

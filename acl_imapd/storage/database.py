@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from acl_imapd.storage.bodies import Blobs
+from acl_imapd.storage.prepared import Prepared
 
 __all__ = ["Connection", "Database", "notify", "time_of"]
 
@@ -41,10 +42,10 @@ def notify(conn: Connection, kind: Literal["m", "e"], ident: int) -> None:
     PostgreSQL only.  On SQLite whoever waits looks at PRAGMA data_version.
     """
     if conn.dialect.name == "postgresql":
-        conn.execute(_NOTIFY, {"payload": f"{kind}:{ident}"})
+        _NOTIFY.first(conn, {"payload": f"{kind}:{ident}"})
 
 
-_NOTIFY = text("SELECT pg_notify('acl_imapd', :payload)")
+_NOTIFY = Prepared(text("SELECT pg_notify('acl_imapd', :payload)"))
 
 
 def time_of(conn: Connection) -> float:

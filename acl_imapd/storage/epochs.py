@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from acl_imapd.storage.database import notify, time_of
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import site
 
 
@@ -19,16 +20,16 @@ class Epochs:
     identity: int
 
 
-_READ = select(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch)
+_READ = Prepared(select(site.c.acl_epoch, site.c.tree_epoch, site.c.identity_epoch))
 
 
 def read_epochs(conn: Connection) -> Epochs:
     """The epochs now."""
-    row = conn.execute(_READ).one()
+    row = _READ.first(conn)
     return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
 
 
-_BUMP = (
+_BUMP = Prepared(
     update(site)
     .values(
         acl_epoch=site.c.acl_epoch + bindparam("d_acl"),
@@ -47,15 +48,15 @@ def lock_site(conn: Connection) -> None:
     so that there is no order to get wrong.  On SQLite there is one writer anyway.
     """
     if conn.dialect.name == "postgresql":
-        conn.execute(_LOCK)
+        _LOCK.first(conn)
 
 
-_LOCK = text("SELECT id FROM site FOR UPDATE")
+_LOCK = Prepared(text("SELECT id FROM site FOR UPDATE"))
 
 
 def bump(conn: Connection, *, acl: bool = False, tree: bool = False, identity: bool = False) -> Epochs:
     """Move the named epochs on, and wake the other processes when this commits; the epochs then."""
-    row = conn.execute(_BUMP, {"d_acl": int(acl), "d_tree": int(tree), "d_identity": int(identity)}).one()
+    row = _BUMP.first(conn, {"d_acl": int(acl), "d_tree": int(tree), "d_identity": int(identity)})
     notify(conn, "e", 0)
     return Epochs(row.acl_epoch, row.tree_epoch, row.identity_epoch)
 

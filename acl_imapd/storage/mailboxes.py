@@ -16,6 +16,7 @@ from acl_imapd.storage import schema
 from acl_imapd.storage.audit import Change, append_audit, append_changes
 from acl_imapd.storage.database import notify, time_of
 from acl_imapd.storage.epochs import bump, lock_site, next_uidvalidity
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.records import folder_record, place_record, seen_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
@@ -52,9 +53,9 @@ class Mailbox:
 
 
 _ALL = select(mailbox)
-_HOME = _ALL.where(mailbox.c.home_id == bindparam("home_id"), mailbox.c.path == bindparam("path"))
-_SHARED = _ALL.where(mailbox.c.home_id.is_(None), mailbox.c.path == bindparam("path"))
-_BY_ID = _ALL.where(mailbox.c.id == bindparam("id"))
+_HOME = Prepared(_ALL.where(mailbox.c.home_id == bindparam("home_id"), mailbox.c.path == bindparam("path")))
+_SHARED = Prepared(_ALL.where(mailbox.c.home_id.is_(None), mailbox.c.path == bindparam("path")))
+_BY_ID = Prepared(_ALL.where(mailbox.c.id == bindparam("id")))
 _CHILDREN = _ALL.where(mailbox.c.parent_id == bindparam("id")).order_by(mailbox.c.path)
 _HAS_CHILDREN = select(exists().where(mailbox.c.parent_id == bindparam("id")))
 _HOME_ALL = _ALL.where(mailbox.c.home_id == bindparam("home_id"))
@@ -67,15 +68,15 @@ def _mailboxes(rows: Any) -> list[Mailbox]:
 def read_mailbox(conn: Connection, home_id: UserId | None, path: str) -> Mailbox | None:
     """The mailbox at that place."""
     if home_id is None:
-        row = conn.execute(_SHARED, {"path": path}).first()
+        row = _SHARED.first(conn, {"path": path})
     else:
-        row = conn.execute(_HOME, {"home_id": home_id, "path": path}).first()
+        row = _HOME.first(conn, {"home_id": home_id, "path": path})
     return None if row is None else Mailbox(*row)
 
 
 def read_mailbox_by_id(conn: Connection, mailbox_id: MailboxId) -> Mailbox | None:
     """The mailbox of that id."""
-    row = conn.execute(_BY_ID, {"id": mailbox_id}).first()
+    row = _BY_ID.first(conn, {"id": mailbox_id})
     return None if row is None else Mailbox(*row)
 
 

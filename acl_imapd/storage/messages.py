@@ -20,6 +20,7 @@ from acl_imapd.storage.bodies import Blobs, store_bodies
 from acl_imapd.storage.counters import count, for_sets, in_set, lock
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.mailboxes import Mailbox
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import expunged, keyword, mailbox, message, seen
 from acl_imapd.storage.seen import forget_seen, mark_seen, own_seen, read_seen
 from acl_imapd.types import BodyId, MailboxId, Uid, UserId
@@ -85,41 +86,42 @@ class Copied:
 
 # -- reading --------------------------------------------------------------------------------------------------
 
-_BOX = select(
+_BOX = Prepared(select(
     mailbox.c.uidvalidity, mailbox.c.uidnext, mailbox.c.highest_modseq, mailbox.c.recent_uid
-).where(mailbox.c.id == bindparam("id"))  # fmt: skip
+).where(mailbox.c.id == bindparam("id")))  # fmt: skip
 _ROW = (
     message.c.uid, message.c.modseq, message.c.flags, message.c.internal_date, message.c.internal_zone,
     message.c.size, message.c.body_id,
 )  # fmt: skip
-_ROWS = select(*_ROW).where(message.c.mailbox_id == bindparam("id")).order_by(message.c.uid)
-_ROWS_SINCE = _ROWS.where(message.c.modseq > bindparam("since"))
-_EXPUNGED = select(expunged.c.uids).where(
-    expunged.c.mailbox_id == bindparam("id"), expunged.c.modseq > bindparam("since")
+_ALL_ROWS = select(*_ROW).where(message.c.mailbox_id == bindparam("id")).order_by(message.c.uid)
+_ROWS = Prepared(_ALL_ROWS)
+_ROWS_SINCE = Prepared(_ALL_ROWS.where(message.c.modseq > bindparam("since")))
+_EXPUNGED = Prepared(
+    select(expunged.c.uids).where(expunged.c.mailbox_id == bindparam("id"), expunged.c.modseq > bindparam("since"))
 )
-_SEEN = select(seen.c.user_id, seen.c.uids).where(
-    seen.c.mailbox_id == bindparam("id"), seen.c.modseq > bindparam("since")
+_SEEN = Prepared(
+    select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.modseq > bindparam("since"))
 )
-_NEW_KEYWORD = insert(keyword)
-_KEYWORDS = select(keyword.c.bit, keyword.c.name).where(keyword.c.mailbox_id == bindparam("id"))
+_NEW_KEYWORD = Prepared(insert(keyword))
+_KEYWORDS = Prepared(select(keyword.c.bit, keyword.c.name).where(keyword.c.mailbox_id == bindparam("id")))
 
 
 def read_changes(conn: Connection, mailbox_id: MailboxId, since: int) -> Changes | None:
     """All that changed after modseq *since*; with 0 all there is.  None where the mailbox is gone."""
-    box = conn.execute(_BOX, {"id": mailbox_id}).first()
+    box = _BOX.first(conn, {"id": mailbox_id})
     if box is None:
         return None
     rows: list[MessageRow] = []
     vanished, seen_by, keywords = EMPTY, {}, {}
     if box.highest_modseq > since or since == 0:
         at = {"id": mailbox_id, "since": since}
-        found = conn.execute(_ROWS_SINCE, at) if since else conn.execute(_ROWS, {"id": mailbox_id})
+        found = _ROWS_SINCE.all(conn, at) if since else _ROWS.all(conn, {"id": mailbox_id})
         rows = [MessageRow._make(row) for row in found]
         if since:
-            texts = conn.execute(_EXPUNGED, at).scalars()
+            texts = _EXPUNGED.scalars(conn, at)
             vanished = RangeSet.of(pair for one in texts for pair in RangeSet.parse(one).ranges)
-        seen_by = {UserId(row[0]): RangeSet.parse(row[1]) for row in conn.execute(_SEEN, at)}
-        keywords = {int(row[0]): str(row[1]) for row in conn.execute(_KEYWORDS, {"id": mailbox_id})}
+        seen_by = {UserId(row[0]): RangeSet.parse(row[1]) for row in _SEEN.all(conn, at)}
+        keywords = {int(row[0]): str(row[1]) for row in _KEYWORDS.all(conn, {"id": mailbox_id})}
     return Changes(
         mailbox_id, since, box.highest_modseq, box.uidvalidity, box.uidnext, box.recent_uid,
         rows, vanished, seen_by, keywords,
@@ -145,7 +147,7 @@ def _keyword_bits(
     wanted = dict.fromkeys(names)
     if not wanted:
         return {}
-    known = {str(row[1]).casefold(): int(row[0]) for row in conn.execute(_KEYWORDS, {"id": mailbox_id})}
+    known = {str(row[1]).casefold(): int(row[0]) for row in _KEYWORDS.all(conn, {"id": mailbox_id})}
     taken = set(known.values())
     free = (bit for bit in range(FIRST_KEYWORD_BIT, LAST_KEYWORD_BIT + 1) if bit not in taken)
     made = []
@@ -157,7 +159,7 @@ def _keyword_bits(
             known[name.casefold()] = bit
             made.append({"mailbox_id": mailbox_id, "bit": bit, "name": name})
     if made:
-        conn.execute(_NEW_KEYWORD, made)
+        _NEW_KEYWORD.many(conn, made)
     return {name: 1 << known[name.casefold()] for name in wanted if name.casefold() in known}
 
 
@@ -170,7 +172,7 @@ def _mask(bits: Iterable[int]) -> int:
 
 # -- changing -----------------------------------------------------------------------------------------------------
 
-_INSERT = insert(message)
+_INSERT = Prepared(insert(message))
 
 
 def insert_messages(
@@ -210,7 +212,7 @@ def _insert(
                 "body_id": body_id,
             }
         )
-    conn.execute(_INSERT, rows)
+    _INSERT.many(conn, rows)
     uids = [Uid(row["uid"]) for row in rows]
     if own:
         mine = RangeSet.from_numbers(uid for uid, one in zip(uids, messages, strict=True) if one.seen)
@@ -235,18 +237,19 @@ def _count_in(conn: Connection, box: Mailbox, modseq: int, rows: list[dict[str, 
     )
 
 
-_SELECT = for_sets(lambda these: select(*_ROW).where(these).order_by(message.c.uid))
-_SELECT_DELETED = {way: query.where(message.c.flags.op("&")(DELETED) != 0) for way, query in _SELECT.items()}
-_SELECT_UIDS = for_sets(lambda these: select(message.c.uid).where(these))
-_DELETE = for_sets(lambda these: delete(message).where(these))
-_EXPUNGE = insert(expunged)
+_SELECT = for_sets(lambda these: Prepared(select(*_ROW).where(these).order_by(message.c.uid)))
+_MARKED = message.c.flags.op("&")(DELETED) != 0
+_SELECT_DELETED = for_sets(lambda these: Prepared(select(*_ROW).where(these, _MARKED).order_by(message.c.uid)))
+_SELECT_UIDS = for_sets(lambda these: Prepared(select(message.c.uid).where(these)))
+_DELETE = for_sets(lambda these: Prepared(delete(message).where(these)))
+_EXPUNGE = Prepared(insert(expunged))
 
 
 def _select_rows(
     conn: Connection, mailbox_id: MailboxId, uids: RangeSet, *, only_deleted: bool = False
 ) -> list[MessageRow]:
     way, values = in_set(conn, mailbox_id, uids)
-    rows = conn.execute((_SELECT_DELETED if only_deleted else _SELECT)[way], values)
+    rows = (_SELECT_DELETED if only_deleted else _SELECT)[way].all(conn, values)
     return [MessageRow._make(row) for row in rows]
 
 
@@ -279,7 +282,7 @@ def store_flags(
         changed = _store_bits(conn, box, uids, modseq, add=add, remove=remove)
     if seen is not None and own:
         way, values = in_set(conn, mailbox_id, uids)
-        there = RangeSet.from_numbers(conn.execute(_SELECT_UIDS[way], values).scalars())
+        there = RangeSet.from_numbers(_SELECT_UIDS[way].scalars(conn, values))
         if mark_seen(conn, mailbox_id, user_id, there, modseq, value=seen):
             if not changed:
                 count(conn, box, modseq)
@@ -294,14 +297,18 @@ _NEW_FLAGS = _FLAGS.op("|")(bindparam("to_add")).op("&")(bindparam("to_keep"))
 _SEEN_TURNS = _NEW_FLAGS.op("&")(SEEN) != _FLAGS.op("&")(SEEN)
 _DELETED_TURNS = _NEW_FLAGS.op("&")(DELETED) != _FLAGS.op("&")(DELETED)
 _TURNING = for_sets(
-    lambda these: select(
-        func.coalesce(func.sum(case((_SEEN_TURNS, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((_DELETED_TURNS, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((_DELETED_TURNS, message.c.size), else_=0)), 0),
-    ).where(these, _DIFFERS)
+    lambda these: Prepared(
+        select(
+            func.coalesce(func.sum(case((_SEEN_TURNS, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((_DELETED_TURNS, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((_DELETED_TURNS, message.c.size), else_=0)), 0),
+        ).where(these, _DIFFERS)
+    )
 )
 _TURN = for_sets(
-    lambda these: update(message).where(these, _DIFFERS).values(flags=_NEW_FLAGS, modseq=bindparam("new_modseq"))
+    lambda these: Prepared(
+        update(message).where(these, _DIFFERS).values(flags=_NEW_FLAGS, modseq=bindparam("new_modseq"))
+    )
 )
 
 
@@ -311,8 +318,8 @@ def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, 
     values = {**which, "to_add": add, "to_remove": remove, "to_keep": ~remove, "new_modseq": modseq}
     seen_turns = deleted_turns = deleted_bytes = 0
     if (add | remove) & (SEEN | DELETED):
-        seen_turns, deleted_turns, deleted_bytes = map(int, conn.execute(_TURNING[way], values).one())
-    if not conn.execute(_TURN[way], values).rowcount:
+        seen_turns, deleted_turns, deleted_bytes = map(int, _TURNING[way].first(conn, values))
+    if not _TURN[way].run(conn, values):
         return False
     more_deleted = 1 if add & DELETED else -1
     count(
@@ -343,8 +350,8 @@ def _remove_rows(conn: Connection, box: Mailbox, rows: list[MessageRow]) -> int:
     modseq = box.highest_modseq + 1
     gone = RangeSet.from_numbers(row.uid for row in rows)
     way, values = in_set(conn, box.id, gone)
-    conn.execute(_DELETE[way], values)
-    conn.execute(_EXPUNGE, {"mailbox_id": box.id, "modseq": modseq, "uids": gone.encode()})
+    _DELETE[way].run(conn, values)
+    _EXPUNGE.run(conn, {"mailbox_id": box.id, "modseq": modseq, "uids": gone.encode()})
     forget_seen(conn, box.id, gone, modseq)
     marked = [row.size for row in rows if row.flags & DELETED]
     count(
@@ -442,7 +449,7 @@ def _copy(
                 "body_id": row.body_id,
             }
         )
-    conn.execute(_INSERT, made)
+    _INSERT.many(conn, made)
     if mine:
         mark_seen(conn, target_id, user_id, RangeSet.from_numbers(mine), modseq, value=True)
     _count_in(conn, target, modseq, made)
@@ -460,7 +467,7 @@ def _translate_keywords(
         used |= row.flags
     if not used & ~SYSTEM_BITS:
         return {}
-    rows_of = conn.execute(_KEYWORDS, {"id": source_id})
+    rows_of = _KEYWORDS.all(conn, {"id": source_id})
     names = {1 << int(row[0]): str(row[1]) for row in rows_of if used >> int(row[0]) & 1}
     bits = _keyword_bits(conn, target_id, names.values())
     return {bit: bits[name] for bit, name in names.items()}
@@ -475,4 +482,4 @@ def claim_recent(conn: Connection, mailbox_id: MailboxId, upto_uid: int) -> None
 
 def read_keywords(conn: Connection, mailbox_id: MailboxId) -> list[str]:
     """The keywords of the mailbox."""
-    return [str(row[1]) for row in conn.execute(_KEYWORDS, {"id": mailbox_id})]
+    return [str(row[1]) for row in _KEYWORDS.all(conn, {"id": mailbox_id})]

@@ -15,6 +15,7 @@ from acl_imapd.storage.accounts import Actor, Identity, check_limits, read_team,
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.records import concerned, entry_record, entry_records, owner_record
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
@@ -109,12 +110,12 @@ _ENTRIES = (
     )
     .order_by(acl.c.id, acl_entry.c.id)
 )  # fmt: skip
-_ONE = _ENTRIES.where(acl.c.id == bindparam("acl_id"))
+_ONE = Prepared(_ENTRIES.where(acl.c.id == bindparam("acl_id")))
 
 
 def read_acl(conn: Connection, acl_id: AclId) -> Acl | None:
     """The ACL of that id."""
-    return _acls(conn.execute(_ONE, {"acl_id": acl_id})).get(acl_id)
+    return _acls(_ONE.all(conn, {"acl_id": acl_id})).get(acl_id)
 
 
 def read_acls(conn: Connection, ids: Sequence[AclId]) -> dict[AclId, Acl]:
@@ -173,7 +174,7 @@ TERMS = (
     " FROM acl_entry LEFT JOIN role ON role.id = role_id"
     " WHERE acl_id = :acl_id AND (user_id = :user_id OR user_id IS NULL)"
 )
-_TERMS = text(TERMS)
+_TERMS = Prepared(text(TERMS))
 
 
 def terms(rows: Iterable[Any]) -> list[Term]:
@@ -186,15 +187,15 @@ def terms(rows: Iterable[Any]) -> list[Term]:
 
 def read_terms(conn: Connection, acl_id: AclId, user_id: UserId) -> list[Term]:
     """The entries of an ACL that can concern a user: its own, and those of teams and of everybody."""
-    return terms(conn.execute(_TERMS, {"acl_id": acl_id, "user_id": user_id}))
+    return terms(_TERMS.all(conn, {"acl_id": acl_id, "user_id": user_id}))
 
 
-_CHANGED = select(acl.c.id).where(acl.c.epoch > bindparam("since"))
+_CHANGED = Prepared(select(acl.c.id).where(acl.c.epoch > bindparam("since")))
 
 
 def read_changed_acls(conn: Connection, since_epoch: int) -> list[AclId]:
     """The ACLs changed after that epoch."""
-    return list(conn.execute(_CHANGED, {"since": since_epoch}).scalars())
+    return _CHANGED.scalars(conn, {"since": since_epoch})
 
 
 def read_matching_acls(conn: Connection, identity: Identity, *, include_anyone: bool) -> list[AclId]:
@@ -231,10 +232,12 @@ def read_entries(conn: Connection, which: Any) -> list[tuple[MailboxId, str, Acl
 
 # -- writing --------------------------------------------------------------------------------------------------
 
-_MAILBOX = select(
-    mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own, mailbox.c.parent_id
-).where(mailbox.c.id == bindparam("mailbox_id"))
-_TOUCH = update(acl).where(acl.c.id == bindparam("the_acl")).values(epoch=bindparam("new_epoch"))
+_MAILBOX = Prepared(
+    select(
+        mailbox.c.id, mailbox.c.home_id, mailbox.c.path, mailbox.c.acl_id, mailbox.c.acl_own, mailbox.c.parent_id
+    ).where(mailbox.c.id == bindparam("mailbox_id"))
+)
+_TOUCH = Prepared(update(acl).where(acl.c.id == bindparam("the_acl")).values(epoch=bindparam("new_epoch")))
 # The mailboxes that share the ACL from here down: a child that has none of its own follows its parent.
 _INHERITING = text(
     "WITH RECURSIVE below(id) AS (SELECT CAST(:mailbox_id AS BIGINT) UNION ALL SELECT mailbox.id FROM mailbox"
@@ -243,7 +246,7 @@ _INHERITING = text(
 
 
 def _read_row(conn: Connection, mailbox_id: MailboxId) -> Any:
-    row = conn.execute(_MAILBOX, {"mailbox_id": mailbox_id}).first()
+    row = _MAILBOX.first(conn, {"mailbox_id": mailbox_id})
     if row is None:
         raise Refused("The folder has just been removed.")
     return row
@@ -291,7 +294,7 @@ def change_entry(
         "the_domain": identifier.name[len("domain:") :] if identifier.kind == IdentifierKind.DOMAIN else None,
         "is_negative": negative,
     }
-    found = conn.execute(_SAME[identifier.kind], entry).first()
+    found = _SAME[identifier.kind].first(conn, entry)
     ended = found is not None and found.until is not None and found.until <= now
     old = parse_rights(found.rights) if found is not None and not ended else NONE
     new = rights if op == "set" else old | rights if op == "add" else old & ~rights
@@ -306,19 +309,21 @@ def change_entry(
         inherited = read_acl(conn, row.acl_id)
         assert inherited is not None
         entry["the_acl"] = own_acl(conn, actor, row, inherited)
-        found = conn.execute(_SAME[identifier.kind], entry).first()
+        found = _SAME[identifier.kind].first(conn, entry)
     epochs = bump(conn, acl=True, tree=not row.acl_own)
     values = {
         "new_rights": format_rights(new), "by": actor.name, "at": now, "why": after.reason,
         "new_role": after.role_id, "new_since": after.since, "new_until": after.until,
     }  # fmt: skip
     if found is None:
-        conn.execute(_INSERT_ENTRY, {**entry, **values})
+        _INSERT_ENTRY.run(conn, {**entry, **values})
     elif new == NONE:
-        conn.execute(_DELETE_ENTRY, {"the_id": found.id})
+        _DELETE_ENTRY.run(conn, {"the_id": found.id})
     else:
-        conn.execute(_UPDATE_ENTRY, {"the_id": found.id, **values})
-    conn.execute(_TOUCH, {"the_acl": entry["the_acl"], "new_epoch": epochs.acl})
+        # Columns that are set are written to their indexes anew, changed or not.
+        same = (after.role_id, after.since, after.until) == (found.role_id, found.since, found.until)
+        (_UPDATE_RIGHTS if same else _UPDATE_ENTRY).run(conn, {"the_id": found.id, **values})
+    _TOUCH.run(conn, {"the_acl": entry["the_acl"], "new_epoch": epochs.acl})
     was = None if found is None else entry_record(AclEntry(identifier, negative, **_terms_of(found)))
     made = AclEntry(
         identifier, negative, format_rights(new), actor.name, now, after.reason, _role_name(conn, found, after.role_id),
@@ -332,7 +337,7 @@ def change_entry(
 
 
 def _terms_of(found: Any) -> dict[str, Any]:
-    return {key: value for key, value in found._mapping.items() if key not in ("id", "role_id")}
+    return {key: value for key, value in found._asdict().items() if key not in ("id", "role_id")}
 
 
 def names(identifier: Identifier) -> Subjects:
@@ -368,16 +373,12 @@ _SAME_ACL = select(
     acl_entry.c.kind == bindparam("the_kind"),
     acl_entry.c.negative == bindparam("is_negative"),
 )  # fmt: skip
-_SAME = {
-    kind: _SAME_ACL.where(acl_entry.c.user_id == bindparam("the_user"))
-    if kind == IdentifierKind.USER
-    else _SAME_ACL.where(acl_entry.c.team_id == bindparam("the_team"))
-    if kind == IdentifierKind.TEAM
-    else _SAME_ACL.where(acl_entry.c.domain == bindparam("the_domain"))
-    if kind == IdentifierKind.DOMAIN
-    else _SAME_ACL
-    for kind in IdentifierKind
+_SAME_OF = {
+    IdentifierKind.USER: acl_entry.c.user_id == bindparam("the_user"),
+    IdentifierKind.TEAM: acl_entry.c.team_id == bindparam("the_team"),
+    IdentifierKind.DOMAIN: acl_entry.c.domain == bindparam("the_domain"),
 }
+_SAME = {kind: Prepared(_SAME_ACL.where(*([_SAME_OF[kind]] if kind in _SAME_OF else []))) for kind in IdentifierKind}
 _VALUES: dict[str, Any] = {
     "rights": bindparam("new_rights"),
     "granted_by": bindparam("by"),
@@ -387,17 +388,25 @@ _VALUES: dict[str, Any] = {
     "since": bindparam("new_since"),
     "until": bindparam("new_until"),
 }
-_INSERT_ENTRY = insert(acl_entry).values(
-    acl_id=bindparam("the_acl"),
-    kind=bindparam("the_kind"),
-    user_id=bindparam("the_user"),
-    team_id=bindparam("the_team"),
-    domain=bindparam("the_domain"),
-    negative=bindparam("is_negative"),
-    **_VALUES,
+_INSERT_ENTRY = Prepared(
+    insert(acl_entry).values(
+        acl_id=bindparam("the_acl"),
+        kind=bindparam("the_kind"),
+        user_id=bindparam("the_user"),
+        team_id=bindparam("the_team"),
+        domain=bindparam("the_domain"),
+        negative=bindparam("is_negative"),
+        subscribe=True,
+        **_VALUES,
+    )
 )
-_UPDATE_ENTRY = update(acl_entry).where(acl_entry.c.id == bindparam("the_id")).values(**_VALUES)
-_DELETE_ENTRY = delete(acl_entry).where(acl_entry.c.id == bindparam("the_id"))
+_UPDATE_ENTRY = Prepared(update(acl_entry).where(acl_entry.c.id == bindparam("the_id")).values(**_VALUES))
+_UPDATE_RIGHTS = Prepared(
+    update(acl_entry)
+    .where(acl_entry.c.id == bindparam("the_id"))
+    .values({name: value for name, value in _VALUES.items() if name not in ("role_id", "since", "until")})
+)
+_DELETE_ENTRY = Prepared(delete(acl_entry).where(acl_entry.c.id == bindparam("the_id")))
 
 
 def own_acl(conn: Connection, actor: Actor, row: Any, inherited: Acl) -> AclId:

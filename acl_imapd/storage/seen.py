@@ -13,6 +13,7 @@ from acl_imapd.access.rights import SEEN, IdentifierKind
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.storage.counters import count, for_sets, in_set, lock
 from acl_imapd.storage.mailboxes import Mailbox
+from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import message, seen
 from acl_imapd.types import MailboxId, UserId
 
@@ -22,17 +23,17 @@ def own_seen(box: Mailbox, user_id: UserId) -> bool:
     return not box.seen_shared and box.home_id != user_id
 
 
-_ONE = select(seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user"))
-_ALL = select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id"))
+_ONE = Prepared(select(seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user")))
+_ALL = Prepared(select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id")))
 
 
 def read_seen(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> RangeSet:
     """The UIDs this user has seen."""
-    return RangeSet.parse(conn.execute(_ONE, {"id": mailbox_id, "user": user_id}).scalar() or "")
+    return RangeSet.parse(_ONE.scalar(conn, {"id": mailbox_id, "user": user_id}) or "")
 
 
 def _read_all(conn: Connection, mailbox_id: MailboxId) -> dict[UserId, RangeSet]:
-    return {UserId(row[0]): RangeSet.parse(row[1]) for row in conn.execute(_ALL, {"id": mailbox_id})}
+    return {UserId(row[0]): RangeSet.parse(row[1]) for row in _ALL.all(conn, {"id": mailbox_id})}
 
 
 def _upsert(make: Any) -> Any:
@@ -43,7 +44,7 @@ def _upsert(make: Any) -> Any:
     )
 
 
-_UPSERT = {"sqlite": _upsert(sqlite_insert), "postgresql": _upsert(postgresql_insert)}
+_UPSERT = {"sqlite": Prepared(_upsert(sqlite_insert)), "postgresql": Prepared(_upsert(postgresql_insert))}
 
 
 def _write(conn: Connection, mailbox_id: MailboxId, modseq: int, rows: Iterable[tuple[UserId, RangeSet]]) -> None:
@@ -52,7 +53,7 @@ def _write(conn: Connection, mailbox_id: MailboxId, modseq: int, rows: Iterable[
         for user_id, uids in rows
     ]
     if values:
-        conn.execute(_UPSERT[conn.dialect.name], values)
+        _UPSERT[conn.dialect.name].many(conn, values)
 
 
 def mark_seen(

@@ -14,5 +14,4 @@ def upgrade() -> None:
     op.add_column("acl_entry", sa.Column("subscribe", sa.Boolean, nullable=False, server_default=sa.true()))
     op.add_column("audit", sa.Column("group_id", sa.String(32)))
     op.add_column("audit", sa.Column("mailbox_id", sa.BigInteger))
-    for column in ("mailbox_id", "object", "at"):
-        op.create_index(f"ix_audit_{column}", "audit", [column])
+    op.create_index("ix_audit_object", "audit", ["object"])

@@ -17,8 +17,9 @@ SUBJECTS = ("user_id", "other_user_id", "team_id", "other_team_id")
 def upgrade() -> None:
     for column in SUBJECTS:
         op.add_column("audit", sa.Column(column, sa.BigInteger))
-    for column in (*SUBJECTS, "group_id", "action", "actor"):
-        op.create_index(f"ix_audit_{column}", "audit", [column])
+    for column in (*SUBJECTS, "group_id", "mailbox_id"):
+        there = sa.text(f"{column} IS NOT NULL")
+        op.create_index(f"ix_audit_{column}", "audit", [column], sqlite_where=there, postgresql_where=there)
     op.add_column("site", sa.Column("audit_id", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("site", sa.Column("audit_hash", sa.LargeBinary(32)))
     op.add_column("site", sa.Column("audit_at", sa.Float, nullable=False, server_default="0"))
