@@ -13,11 +13,12 @@ from acl_imapd.access.explain import explain as explain_rights
 from acl_imapd.access.rights import NONE, ORDER, Rights, format_rights, parse_rights
 from acl_imapd.errors import Refused
 from acl_imapd.storage import rights as stored
-from acl_imapd.storage.database import Connection
+from acl_imapd.storage.database import Connection, time_of
 from acl_imapd.storage.roster import Edge
 
 from .output import Site, must_folder, must_identifier, must_user, near, pass_site, with_json
-from .when import limits, shown
+from .past import ENTRY_COLUMNS, NO_ENTRIES, show_past
+from .when import When, limits, shown
 
 
 @click.group()
@@ -158,23 +159,31 @@ def revoke(site: Site, folder: str, who: str) -> None:
 
 @acl.command()
 @click.argument("folder")
+@click.option(
+    "--at", type=When(back=True), help="The entries as they were then: 2026-03-31, 2026-03-31T18:00, 30d (ago)."
+)
 @with_json
 @pass_site
-def show(site: Site, folder: str) -> None:
-    """Show the entries of a folder's ACL.
+def show(site: Site, folder: str, at: float | None) -> None:
+    """Show the entries of a folder's ACL; with --at as they were, and whose folder it was.
 
-    Example: acl-imapd-admin acl show "Shared Folders/Project X"
+    \b
+    Examples:
+      acl-imapd-admin acl show "Shared Folders/Project X"
+      acl-imapd-admin acl show "Shared Folders/Project X" --at 2026-03-31T18:00
     """
+    if at is not None:
+        show_past(site, folder, at)
+        return
 
     def rows(conn: Connection) -> list[dict[str, Any]]:
         found = must_folder(conn, site.namespaces, folder)
         acl_ = stored.read_acl(conn, found.acl_id)
-        return [_entry(entry) for entry in acl_.entries] if acl_ is not None else []
+        entries = acl_.entries if acl_ is not None else ()
+        now = time_of(conn)
+        return [_entry(entry) for entry in entries if entry.until is None or entry.until > now]
 
-    site.rows(
-        ["identifier", "rights", "role", "since", "until", "granted_by", "granted_at", "reason"], site.read(rows),
-        empty="The ACL has no entries: only the owner sees the folder.",
-    )  # fmt: skip
+    site.rows(list(ENTRY_COLUMNS), site.read(rows), empty=NO_ENTRIES)
 
 
 def _entry(entry: stored.AclEntry) -> dict[str, Any]:

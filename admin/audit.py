@@ -14,7 +14,8 @@ import click
 from acl_imapd.errors import Refused
 from acl_imapd.storage import audit as log
 
-from .output import Site, pass_site, with_json
+from .output import Site, pass_site, spelling, with_json
+from .when import When
 
 
 @click.group()
@@ -22,23 +23,52 @@ def audit() -> None:
     """The log of every change of access."""
 
 
+_FOLDER_HELP = "Of this folder, whatever it was called, and of one removed."
+
+
 @audit.command("list")
+@click.option("--folder", metavar="PATH", help=_FOLDER_HELP)
+@click.option("--below", is_flag=True, help="With --folder: of those below it too.")
+@click.option("--user", metavar="NAME", help="That concern this user: the account, entries, memberships, ownership.")
+@click.option("--team", metavar="NAME", help="That concern this team.")
+@click.option("--by", "actor", metavar="NAME", help="Made by this user or administrator.")
+@click.option("--since", type=When(back=True), help="From then on: 2026-11-01, 2026-11-01T08:00, 30d ago.")
+@click.option("--until", type=When(back=True, day_ends=True), help="Before then; a day counts to its end.")
+@click.option("--action", help="Of this kind: acl-set, folder-rename …")
+@click.option("--channel", type=click.Choice(["imap", "cli", "policy", "expiry"]), help="By this way.")
+@click.option("--group", help="Made as one, under this name.")
 @click.option(
     "--limit", type=click.IntRange(1, 10**9), default=50, show_default=True, help="How many, the newest first."
 )
 @with_json
 @pass_site
-def list_(site: Site, limit: int) -> None:
+def list_(site: Site, /, folder: str | None, below: bool, limit: int, **wanted: Any) -> None:
     """List changes, the newest first.
 
-    Example: acl-imapd-admin audit list --limit 3
+    \b
+    Examples:
+      acl-imapd-admin audit list --limit 3
+      acl-imapd-admin audit list --folder "Shared Folders/Project X" --below --since 30d
+      acl-imapd-admin audit list --user bob --json
     """
-    rows = [log.as_json(one) for one in site.read(log.list_audit, limit=limit)]
+    if below and folder is None:
+        raise click.UsageError("--below goes with --folder.")
+    place = _place(site, folder, below=below) if folder is not None else None
+    rows = [log.as_json(one) for one in site.read(log.list_audit, limit=limit, folder=place, **wanted)]
+    columns = ["id", "at", "actor", "channel", "action", "object", "before", "after"]
+    columns += [column for column in ("reason", "group") if any(row[column] for row in rows)]
     if not site.as_json:
         for row in rows:
             row["at"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at"]))
             row.update({key: None if row[key] is None else short(row[key]) for key in ("before", "after")})
-    site.rows(["id", "at", "actor", "channel", "action", "object", "before", "after"], rows)
+    site.rows(columns, rows, empty="There are no such changes.")
+
+
+def _place(site: Site, folder: str, *, below: bool) -> log.OfFolder:
+    place = site.namespaces.place(folder, None)
+    if place is None:
+        raise Refused(f"No folder can be called {folder!r}. {spelling(site.namespaces, folder)}")
+    return log.OfFolder(place.home, place.path, below)
 
 
 def short(value: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from acl_imapd_admin.cli import main
@@ -18,10 +19,10 @@ def admin(sqlite_template, tmp_path, capsys, monkeypatch):
     shutil.copy(sqlite_template, path)
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115  # closed with the process
 
-    def run(*arguments):
+    def run(*arguments, now=time.time):
         code = 0
         try:
-            main(["--database", f"sqlite:///{path}", *arguments])
+            main(["--database", f"sqlite:///{path}", *arguments], now)
         except SystemExit as stop:
             code = stop.code
         captured = capsys.readouterr()
@@ -161,3 +162,88 @@ def test_a_new_database_is_made_by_upgrade(tmp_path):
     assert refused.returncode == 1
     assert "db upgrade" in refused.stderr
     assert made.returncode == 0, made.stderr
+
+
+def listed(admin, *filters):
+    """The actions of the rows that `audit list` finds, the newest first."""
+    return [row["action"] for row in json.loads(ok(admin("audit", "list", *filters, "--json")))]
+
+
+def test_the_log_of_a_folder_follows_its_names_and_outlives_it(admin):
+    ok(admin("folder", "add", f"{TEAM}/Sub"))
+    ok(admin("acl", "grant", f"{TEAM}/Sub", "bob", "lr"))
+    ok(admin("folder", "rename", TEAM, "Shared Folders/Crew"))
+    ok(admin("acl", "revoke", "Shared Folders/Crew/Sub", "bob"))
+    rows = ["acl-remove", "acl-set", "acl-own", "folder-add"]
+
+    assert listed(admin, "--folder", "Shared Folders/Crew/Sub") == rows
+    assert listed(admin, "--folder", f"{TEAM}/Sub") == rows
+    assert listed(admin, "--folder", "Shared Folders/Crew", "--below")[:2] == ["acl-remove", "folder-rename"]
+    assert "acl-own" not in listed(admin, "--folder", "Shared Folders/Crew")
+    ok(admin("folder", "remove", "Shared Folders/Crew/Sub", "--yes"))
+    assert listed(admin, "--folder", "Shared Folders/Crew/Sub") == ["folder-remove", *rows]
+    assert listed(admin, "--folder", "Shared Folders/Nowhere") == []
+
+
+def test_the_log_of_a_user_tells_account_entries_memberships_and_ownership(admin):
+    ok(admin("acl", "grant", TEAM, "bob", "lr"))
+    ok(admin("team", "leave", "crew", "bob"))
+    ok(admin("folder", "owner", TEAM, "bob"))
+    ok(admin("user", "rename", "bob", "robert"))
+    rows = ["user-rename", "folder-owner", "team-leave", "acl-set"]
+
+    assert listed(admin, "--user", "robert")[:4] == listed(admin, "--user", "bob")[:4] == rows
+    ok(admin("user", "remove", "robert", "--yes"))
+    gone = ["user-remove", "folder-owner", "acl-remove", *rows]
+    assert listed(admin, "--user", "bob", "--since", "1h")[: len(gone)] == gone
+    assert listed(admin, "--team", "crew") == ["team-leave", "acl-set", "team-join", "team-join", "team-add"]
+    assert "team-add" not in listed(admin, "--user", "ann")
+
+
+def test_the_log_is_filtered_by_who_how_when_and_what_was_made_as_one(admin):
+    ok(admin("user", "remove", "cat", "--yes"))
+    rows = json.loads(ok(admin("audit", "list", "--json")))
+    group = rows[0]["group"]
+
+    assert rows[0]["action"] == "user-remove"
+    assert len(rows[0]["hash"]) == 64
+    assert listed(admin, "--group", group)[:2] == ["user-remove", "team-leave"]
+    assert listed(admin, "--by", "test", "--action", "team-add") == ["team-add"]
+    assert listed(admin, "--by", "nobody") == listed(admin, "--channel", "policy") == []
+    assert listed(admin, "--until", "1d") == []
+    assert listed(admin, "--since", "1d", "--limit", "1") == ["user-remove"]
+    assert admin("audit", "list", "--below")[0] == 2
+
+
+def test_what_the_acl_was_is_shown_at_a_moment(admin):
+    began = time.time() + 100
+    moment = [began]
+
+    def at_moment(*arguments):
+        return admin(*arguments, now=lambda: moment[0])
+
+    ok(at_moment("acl", "grant", TEAM, "bob", "lr", "--until", "1h", "--reason", "audit"))
+    ok(at_moment("folder", "owner", TEAM, "group:crew"))
+    ok(at_moment("folder", "add", f"{TEAM}/Sub"))
+    moment[0] += 60
+    ok(at_moment("acl", "revoke", TEAM, "group:crew"))
+    ok(at_moment("folder", "rename", f"{TEAM}/Sub", "Shared Folders/Sub"))
+    ok(at_moment("user", "remove", "bob", "--yes"))
+    ok(at_moment("folder", "remove", TEAM, "--yes"))
+    at = ["--at", time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(began + 30))]
+
+    told = json.loads(ok(at_moment("acl", "show", TEAM, *at, "--json")))
+
+    assert (told["folder"], told["owner"], told["inherited_from"]) == (TEAM, "group:crew", None)
+    assert [(one["identifier"], one["rights"], one["reason"]) for one in told["entries"]] == [
+        ("ann", "lrswipkxtea", None), ("bob", "lr", "audit"), ("group:crew", "lrswipkte", None),
+    ]  # fmt: skip
+    for name in (f"{TEAM}/Sub", "Shared Folders/Sub"):
+        assert f"{TEAM}/Sub at 2" in (text := ok(at_moment("acl", "show", name, *at)))
+        assert f"owner group:crew, with the ACL of {TEAM}" in text
+    code, _, err = at_moment("acl", "show", TEAM)
+    assert code == 1
+    assert "no folder" in err
+    assert "was no folder" in at_moment("acl", "show", "Shared Folders/Else", *at)[2]
+    assert "nothing is known of before" in at_moment("acl", "show", TEAM, "--at", "2020-01-01")[2]
+    assert "bob" not in ok(at_moment("acl", "show", "Shared Folders/Sub", "--at", "0m"))

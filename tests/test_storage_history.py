@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(database):
     """The time, which goes on by a minute with each look."""
     now = [time.time() + HOUR]
 
@@ -26,7 +26,7 @@ def clock(monkeypatch):
         now[0] += 60
         return now[0]
 
-    monkeypatch.setattr("time.time", tick)
+    database.now.seconds = tick
     return now
 
 
@@ -90,8 +90,8 @@ class Changer:
         until = self.random.choice([None, self.now[0] + self.random.randint(300, 6000)])
         terms = rights.Terms(rights.read_role_id(conn, role.name), None, until, self.random.choice([None, "why"]))
         rights.change_entry(
-            conn, ACTOR, self.folder(conn).id, self.who(conn), negative=False, op="set", rights=parse_rights(role.rights),
-            terms_=terms,
+            conn, ACTOR, self.folder(conn).id, self.who(conn), negative=False, op="set",
+            rights=parse_rights(role.rights), terms_=terms,
         )  # fmt: skip
 
     do_grant_too = do_grant
@@ -169,7 +169,7 @@ def test_whatever_happens_since_what_was_is_told_as_it_was(database, clock, seed
             database.write_now(changer.change)
         except (Refused, ImapError):
             continue
-        at = time.time()
+        at = database.now()
         remembered.append(
             (at, database.read_now(lambda conn, at=at: {m.id: shown(conn, m, at) for m in mailboxes.list_all(conn)}))
         )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from acl_imapd.errors import Refused
+from acl_imapd.storage import schema
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import lock_site
 from acl_imapd.storage.prepared import Prepared
@@ -238,6 +239,15 @@ class AuditRow:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class OfFolder:
+    """Changes of a folder: of *home*'s tree (None: the shared one); *below*: and of those below it."""
+
+    home: str | None
+    path: str
+    below: bool = False
+
+
 def list_audit(
     conn: Connection,
     *,
@@ -245,17 +255,71 @@ def list_audit(
     object_prefix: str | None = None,
     actor: str | None = None,
     since: float | None = None,
+    until: float | None = None,
+    folder: OfFolder | None = None,
+    user: str | None = None,
+    team: str | None = None,
+    action: str | None = None,
+    channel: str | None = None,
+    group: str | None = None,
 ) -> list[AuditRow]:
-    """The newest rows that fit, newest first."""
+    """The newest rows that fit all that is given, newest first.
+
+    *folder*, *user*, *team*: whatever has or had that name, under its other names too, and after its end.
+    """
     query = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if object_prefix is not None:
         # Not LIKE, which on SQLite takes Team for team: names differ by case.
         query = query.where(func.substr(audit.c.object, 1, len(object_prefix)) == object_prefix)
-    if actor is not None:
-        query = query.where(audit.c.actor == actor)
     if since is not None:
         query = query.where(audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at < until)
+    if folder is not None:
+        query = query.where(_of_folder(conn, folder))
+    if user is not None:
+        query = query.where(_of_subject(user, "user", schema.user))
+    if team is not None:
+        query = query.where(_of_subject(team, "team", schema.team))
+    for key, value in (("actor", actor), ("action", action), ("channel", channel), ("group_id", group)):
+        if value is not None:
+            query = query.where(audit.c[key] == value)
     return [audit_row(row) for row in conn.execute(query)]
+
+
+def _of_folder(conn: Connection, folder: OfFolder) -> Any:
+    other, mailbox = audit.alias("other"), schema.mailbox
+    tree: Any
+    if folder.home is None:
+        name, tree = f"shared:{folder.path}", mailbox.c.home_id.is_(None)
+    else:
+        home = select(schema.user.c.id).where(schema.user.c.name == folder.home).scalar_subquery()
+        name, tree = f"user:{folder.home}:{folder.path}", mailbox.c.home_id == home
+
+    def named(column: Any, text: str) -> Any:
+        return or_(column == text, begins(conn, column, f"{text}/")) if folder.below else column == text
+
+    now = select(mailbox.c.id).where(tree, named(mailbox.c.path, folder.path))
+    # A team may be called shared:x.
+    noun = or_(*(other.c.action.startswith(word) for word in ("folder-", "acl-")))
+    logged = select(other.c.mailbox_id).where(named(other.c.object, name), noun, other.c.mailbox_id.isnot(None))
+    return audit.c.mailbox_id.in_(now.union(logged))
+
+
+def begins(conn: Connection, column: Any, prefix: str) -> Any:
+    """The names that begin with *prefix*, which ends in ``/``; on SQLite a range of the index."""
+    if conn.dialect.name == "sqlite":
+        return column.between(prefix, prefix[:-1] + "0")  # '0' follows '/'
+    return column.startswith(prefix, autoescape=True)
+
+
+def _of_subject(name: str, noun: str, table: Any) -> Any:
+    other = audit.alias("other")
+    logged = select(other.c[f"{noun}_id"]).where(
+        other.c.object == name, other.c.action.startswith(f"{noun}-"), other.c[f"{noun}_id"].isnot(None)
+    )
+    ids = select(table.c.id).where(table.c.name == name).union(logged)
+    return or_(audit.c[f"{noun}_id"].in_(ids), audit.c[f"other_{noun}_id"].in_(ids))
 
 
 def audit_row(row: Any) -> AuditRow:

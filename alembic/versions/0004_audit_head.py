@@ -28,7 +28,8 @@ def upgrade() -> None:
     site = sa.table("site", *map(sa.column, ("audit_id", "audit_hash", "audit_at", "audit_since")))
     audit = sa.table("audit", *map(sa.column, ("id", "hash", "at")))
     last = connection.execute(sa.select(audit).order_by(audit.c.id.desc()).limit(1)).first()
-    values = {"audit_since": time.time()}
+    now = connection.get_execution_options().get("now", time.time)
+    values = {"audit_since": now()}
     if last is not None:
         values |= {"audit_id": last.id, "audit_hash": last.hash, "audit_at": last.at}
     connection.execute(sa.update(site).values(values))
