@@ -40,12 +40,25 @@ class ImapSettings(Section, frozen=True):
 class TlsSettings(Section, frozen=True):
     certificate: str = ""
     key: str = ""
+    client_ca: str = ""
 
 
 class AuthSettings(Section, frozen=True):
     plaintext_on_loopback: bool = True
     cache_s: float = 60.0
     failure_delay_s: float = 1.0
+
+
+class OauthSettings(Section, frozen=True):
+    jwks: str = ""
+    issuer: str = ""
+    audience: list[str] = msgspec.field(default_factory=list)
+    user_claim: str = "email"
+    algorithms: list[str] = msgspec.field(default_factory=lambda: ["RS256", "ES256"])
+    clock_skew_s: float = 60.0
+    cache_s: float = 3600.0
+    scope: str = ""
+    openid_configuration: str = ""
 
 
 class LimitSettings(Section, frozen=True):
@@ -80,6 +93,7 @@ class Settings(Section, frozen=True):
     imap: ImapSettings = ImapSettings()
     tls: TlsSettings = TlsSettings()
     auth: AuthSettings = AuthSettings()
+    oauth: OauthSettings = OauthSettings()
     limits: LimitSettings = LimitSettings()
     namespaces: NamespaceSettings = NamespaceSettings()
     acl: AclSettings = AclSettings()
@@ -144,6 +158,14 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     return replace(
         settings,
         database=replace(settings.database, url=url, blob_dir=path(settings.database.blob_dir)),
-        tls=replace(settings.tls, certificate=path(settings.tls.certificate), key=path(settings.tls.key)),
+        tls=replace(
+            settings.tls,
+            certificate=path(settings.tls.certificate),
+            key=path(settings.tls.key),
+            client_ca=path(settings.tls.client_ca),
+        ),
+        oauth=replace(
+            settings.oauth, jwks=settings.oauth.jwks if "://" in settings.oauth.jwks else path(settings.oauth.jwks)
+        ),
         log=replace(settings.log, pid_file=path(settings.log.pid_file)),
     )

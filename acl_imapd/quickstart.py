@@ -11,6 +11,7 @@ from pathlib import Path
 
 from acl_imapd.access.rights import parse_rights
 from acl_imapd.auth.passwords import hash_password
+from acl_imapd.auth.scram import scram_of
 from acl_imapd.mail.mime import parsed
 from acl_imapd.net.tls import make_self_signed
 from acl_imapd.storage import accounts, mailboxes, migrate, rights
@@ -82,7 +83,11 @@ Stop it with Ctrl-C.  Remove {directory}/ to start afresh.
 
 def _fill(conn: Connection, database: Database) -> None:
     password_hash = hash_password("pass")
-    users = {name: accounts.insert_user(conn, ACTOR, name, password_hash) for name in USERS}
+    secret = accounts.read_secret(conn)
+    users = {
+        name: accounts.insert_user(conn, ACTOR, name, password_hash, scram=scram_of("pass", secret, name))
+        for name in USERS
+    }
     teams = {
         "project-x": (("alice", True), ("bob", False), ("carol", False)),
         "support": (("bob", True), ("carol", False), ("dave", False)),

@@ -11,10 +11,12 @@ import click
 
 from acl_imapd.access.explain import what_can
 from acl_imapd.auth.passwords import hash_password
+from acl_imapd.auth.scram import scram_of
 from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts
 from acl_imapd.storage.visible import read_team_paths
 
+from .app_password import app_password
 from .output import Site, confirm, must_user, pass_site, with_json
 
 
@@ -68,7 +70,8 @@ def add(site: Site, name: str, password_stdin: bool, generate: bool, quota: str 
     """
     quota_bytes = parse_size(quota)
     password, made_up = _password(from_stdin=password_stdin, generate=generate)
-    site.write(accounts.insert_user, site.actor, name, hash_password(password), quota_bytes=quota_bytes)
+    scram = scram_of(password, site.read(accounts.read_secret), name)
+    site.write(accounts.insert_user, site.actor, name, hash_password(password), scram=scram, quota_bytes=quota_bytes)
     values = {"name": name, **({"password": password} if made_up else {})}
     site.done(f"User {name} added." + (f"  Password: {password}" if made_up else ""), **values)
 
@@ -125,7 +128,8 @@ def passwd(site: Site, name: str, password_stdin: bool, generate: bool) -> None:
     """
     site.read(must_user, name)
     password, made_up = _password(from_stdin=password_stdin, generate=generate)
-    site.write(accounts.set_password_hash, site.actor, name, hash_password(password))
+    scram = scram_of(password, site.read(accounts.read_secret), name)
+    site.write(accounts.set_password_hash, site.actor, name, hash_password(password), scram=scram)
     values = {"name": name, **({"password": password} if made_up else {})}
     site.done(f"Password of {name} changed." + (f"  Password: {password}" if made_up else ""), **values)
 
@@ -187,3 +191,6 @@ def remove(site: Site, name: str, yes: bool) -> None:
     confirm(f"Remove {name} with all personal folders and messages?", yes=yes)
     site.write(accounts.remove_user, site.actor, name)
     site.done(f"User {name} removed.", name=name)
+
+
+user.add_command(app_password)

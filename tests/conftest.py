@@ -201,6 +201,10 @@ class Client:
         self.transport.clear()
         return Answer(data.decode("utf-8", "replace"))
 
+    def received(self) -> bytes:
+        """What has been sent and not been taken, and stays so."""
+        return self.transport.value()
+
     def send(self, data: bytes) -> None:
         """Raw bytes."""
         self.protocol.dataReceived(data)
@@ -210,7 +214,7 @@ class Client:
         self.number += 1
         tag = f"a{self.number}".encode()
         self.send(tag + b" " + (line if isinstance(line, bytes) else line.encode()) + b"\r\n")
-        self.world.reactor.turn(lambda: b"\r\n" + tag + b" " in b"\r\n" + self.transport.value() or self.transport.lost)
+        self.world.reactor.turn(lambda: b"\r\n" + tag + b" " in b"\r\n" + self.received() or self.transport.lost)
         return self.take()
 
     def ok(self, line: str | bytes) -> Answer:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from acl_imapd import __version__
-from acl_imapd.auth.sasl import decode_base64, decode_plain, decode_text
+from acl_imapd.auth.sasl import decode_text
+from acl_imapd.commands.mechanisms import MECHANISMS, WRONG_PASSWORD, Attempt, Exchange, offered, private
 from acl_imapd.commands.registry import ANY_STATE, LOGGED_IN, TABLE, Done, State, capability, command
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import (
@@ -22,8 +25,8 @@ from acl_imapd.proto.responses import mailbox_name, string
 
 capability(b"LITERAL+", "RFC 7888")
 capability(b"SASL-IR", "RFC 4959")
-capability(b"AUTH=PLAIN", "RFC 4616")
-capability(b"AUTH=LOGIN", "draft-murchison-sasl-login")
+
+MAX_LOGGED_CHARS = 255
 
 
 def capabilities(session: Session) -> bytes:
@@ -33,17 +36,10 @@ def capabilities(session: Session) -> bytes:
         names += [b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE"]
         if session.site.has_tls and not session.channel.secure:
             names.append(b"STARTTLS")
-        if _plaintext_ok(session):
-            names += [b"AUTH=PLAIN", b"AUTH=LOGIN"]
-        else:
-            names.append(b"LOGINDISABLED")
+        names += [b"AUTH=" + name for name in offered(session)] or [b"LOGINDISABLED"]
         return b" ".join(names)
-    hidden = (b"AUTH=PLAIN", b"AUTH=LOGIN", b"SASL-IR", b"STARTTLS", b"IMAP4rev1")
+    hidden = (b"SASL-IR", b"STARTTLS", b"IMAP4rev1", *(b"AUTH=" + name for name in MECHANISMS))
     return b" ".join(names + [name for name, _ in TABLE.all_capabilities() if name not in hidden])
-
-
-def _plaintext_ok(session: Session) -> bool:
-    return session.channel.secure or (session.channel.loopback and session.site.plaintext_on_loopback)
 
 
 @command(b"CAPABILITY", states=ANY_STATE, capability=(b"IMAP4rev1",), rfc="RFC 3501 §6.1.1")
@@ -122,22 +118,27 @@ def parse_login(arguments: Arguments) -> Login:
 async def login(session: Session, cmd: Login) -> Done:
     """Logs in with a user name and a password."""
     _refuse_in_clear(session)
-    return await _log_in(session, decode_text(cmd.user), decode_text(cmd.password))
+    name = decode_text(cmd.user)
+    user = await session.site.logins.by_password(name, decode_text(cmd.password))
+    return await _admit(session, "LOGIN command", Attempt(name, user), WRONG_PASSWORD)
 
 
 def _refuse_in_clear(session: Session) -> None:
-    if not _plaintext_ok(session):
+    if not private(session):
         raise PrivacyRequired("Start TLS first: a password is not taken in clear")
 
 
-async def _log_in(session: Session, user_name: str, password: str) -> Done:
+async def _admit(session: Session, how: str, attempt: Attempt, refusal: str) -> Done:
+    """Let in who has proved who he is.  Whoever has not waits, and is logged, the same by whatever way he came."""
     site, channel = session.site, session.channel
-    user = await site.read_user(user_name)
-    right = await site.passwords.verify(user_name, password, user.password_hash if user is not None else None)
-    if not right or user is None:
+    user, user_name = attempt.user, attempt.name
+    if user is None:
         site.throttle.failed(channel.peer, user_name)
+        structlog.get_logger().warning(
+            "login failed", peer=channel.peer, user=user_name[:MAX_LOGGED_CHARS], mechanism=how
+        )
         await channel.sleep(site.throttle.delay_s(channel.peer, user_name))
-        raise AuthenticationFailed("The user name or the password is wrong")
+        raise AuthenticationFailed(refusal)
     site.throttle.succeeded(channel.peer, user_name)
     access = site.gate.access(user.id, user.name, channel.peer)
     await site.gate.directory.refresh()
@@ -171,25 +172,15 @@ def parse_authenticate(arguments: Arguments) -> Authenticate:
 
 @command(b"AUTHENTICATE", args=parse_authenticate, states=State.NOT_AUTHENTICATED, rfc="RFC 3501 §6.2.2")
 async def authenticate(session: Session, cmd: Authenticate) -> Done:
-    """Logs in by SASL PLAIN or LOGIN."""
-    if cmd.mechanism not in (b"PLAIN", b"LOGIN"):
-        raise ImapError("The mechanisms here are PLAIN and LOGIN")
-    _refuse_in_clear(session)
-    if cmd.mechanism == b"PLAIN":
-        line = cmd.initial if cmd.initial is not None else await _ask(session, b"")
-        authzid, user_name, password = decode_plain(decode_base64(line))
-        if authzid not in ("", user_name):
-            raise AuthorizationFailed("You cannot act for somebody else")
-    else:
-        line = cmd.initial if cmd.initial is not None else await _ask(session, b"VXNlcm5hbWU6")
-        user_name = decode_text(decode_base64(line))
-        password = decode_text(decode_base64(await _ask(session, b"UGFzc3dvcmQ6")))
-    return await _log_in(session, user_name, password)
-
-
-async def _ask(session: Session, challenge: bytes) -> bytes:
-    session.write(b"+ " + challenge + b"\r\n")
-    return await session.channel.read_line()
+    """Logs in by one of the mechanisms that CAPABILITY names."""
+    mechanism = MECHANISMS.get(cmd.mechanism)
+    if mechanism is not None:
+        _refuse_in_clear(session)
+    if mechanism is None or not mechanism.offered(session):
+        names = b", ".join(offered(session)).decode()
+        raise ImapError(f"The mechanisms here are {names}" if names else "Start TLS first; there are mechanisms then")
+    attempt = await mechanism.run(Exchange(session, cmd.initial))
+    return await _admit(session, cmd.mechanism.decode(), attempt, mechanism.refusal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from acl_imapd.access.gate import Access, Gate
+from acl_imapd.access.logins import Logins
 from acl_imapd.access.rights import Rights
 from acl_imapd.access.view import MailboxView
-from acl_imapd.auth.passwords import PasswordVerifier
+from acl_imapd.auth.oauth import Tokens
 from acl_imapd.auth.throttle import Throttle
 from acl_imapd.commands.registry import State
 from acl_imapd.commands.render import flag_names, flags_text
@@ -39,15 +40,21 @@ class Channel(Protocol):
     def authenticated(self) -> None: ...
     def sleep(self, seconds: float) -> Awaitable[None]: ...
 
+    def channel_binding(self, kind: bytes) -> bytes | None:
+        """What identifies this TLS connection (RFC 5056), by one of the kinds; None where it cannot be told."""
+
+    def client_names(self) -> list[str]:
+        """The names in the certificate by which the client has proved who it is, if it has."""
+
 
 @dataclass(slots=True)
 class Site:
     """What every session of a server needs."""
 
     gate: Gate
-    passwords: PasswordVerifier
+    logins: Logins
     throttle: Throttle
-    read_user: Callable[[str], Awaitable[Any]]
+    tokens: Tokens | None = None  # None: bearer tokens are not taken
     plaintext_on_loopback: bool = True
     has_tls: bool = True
     max_connections_per_user: int = 100

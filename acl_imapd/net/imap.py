@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -16,6 +16,7 @@ from zope.interface import implementer
 from acl_imapd.commands.dispatch import dispatch
 from acl_imapd.commands.login import capabilities
 from acl_imapd.commands.session import Disconnected, Session, Site
+from acl_imapd.net import tls
 from acl_imapd.proto.engine import (
     CommandReceived,
     CommandRejected,
@@ -39,7 +40,7 @@ class Timeouts:
     busy_s: float = 120.0
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class ImapProtocol(Protocol):
     """One connection.  It is the Channel of its session, and the producer of its own output."""
 
@@ -49,6 +50,7 @@ class ImapProtocol(Protocol):
         self._tls = tls
         self._timeouts = timeouts
         self._secure = secure
+        self._greeted = False
         self._busy = False
         self._paused = False
         self._input_paused = False
@@ -66,7 +68,7 @@ class ImapProtocol(Protocol):
     # -- the transport ------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Greets.  RFC 3501 §7.1.1."""
+        """Greets, but under TLS only after the handshake.  RFC 3501 §7.1.1."""
         transport: Any = self.transport
         peer = transport.getPeer()
         self.peer = getattr(peer, "host", "")
@@ -76,6 +78,16 @@ class ImapProtocol(Protocol):
             transport.setTcpKeepAlive(True)
         transport.registerProducer(self, True)
         self._timeout = self._reactor.callLater(self._timeouts.login_s, self._timed_out)
+        if not self._secure:
+            self._greet()
+
+    def handshakeCompleted(self) -> None:
+        """Greets under TLS from the first byte: which mechanisms there are hangs on what the handshake brought."""
+        if not self._greeted:
+            self._greet()
+
+    def _greet(self) -> None:
+        self._greeted = True
         self.write(b"* OK [CAPABILITY %b] acl-imapd ready\r\n" % capabilities(self.session))
 
     def dataReceived(self, data: bytes) -> None:
@@ -242,6 +254,20 @@ class ImapProtocol(Protocol):
 
         self._reactor.callLater(seconds, woken)
         return waiter
+
+    def channel_binding(self, kind: bytes) -> bytes | None:
+        """What identifies this TLS connection, by one of the kinds of RFC 5929 and RFC 9266."""
+        transport: Any = self.transport
+        if self._gone or not self._secure:
+            return None
+        return tls.channel_binding(transport.getHandle(), kind)
+
+    def client_names(self) -> list[str]:
+        """The names in the client's certificate, which has been verified."""
+        transport: Any = self.transport
+        if self._gone or not self._secure:
+            return []
+        return tls.client_names(transport.getHandle())
 
     # -- the transport's producer -----------------------------------------------------------------------------------
 

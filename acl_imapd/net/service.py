@@ -19,7 +19,9 @@ from twisted.python.threadpool import ThreadPool
 from acl_imapd.access.directory import Directory
 from acl_imapd.access.gate import Gate
 from acl_imapd.access.last_used import LastUsed
+from acl_imapd.access.logins import Logins
 from acl_imapd.access.namespaces import Namespaces
+from acl_imapd.auth.oauth import OauthError, TokenRules, Tokens, check_rules
 from acl_imapd.auth.passwords import Passwords
 from acl_imapd.auth.throttle import Throttle
 from acl_imapd.commands.session import Site
@@ -31,12 +33,12 @@ from acl_imapd.notify.hub import Hub
 from acl_imapd.notify.watch import PostgresqlWatch, SqliteWatch
 from acl_imapd.proto.engine import Limits
 from acl_imapd.storage import expiry, migrate
-from acl_imapd.storage.accounts import read_user
 from acl_imapd.storage.database import Database
 from acl_imapd.storage.reactor import AsyncDatabase
 from acl_imapd.types import MailboxId
 
 HASHING_THREADS = 2
+ASKING_THREADS = 2
 SWEEP_EVERY_S = 60.0
 
 
@@ -60,6 +62,13 @@ def open_database(settings: Settings) -> Database:
             "run `acl-imapd-admin db upgrade`"
         )
     return database
+
+
+def _tls(settings: Settings) -> ServerTls | None:
+    tls = settings.tls
+    if not tls.certificate:
+        return None
+    return ServerTls(Path(tls.certificate), Path(tls.key), Path(tls.client_ca) if tls.client_ca else None)
 
 
 class ReactorClock:
@@ -101,14 +110,18 @@ class Service:
         self.last_used = LastUsed(asynchronous, clock)
         self._hashing = ThreadPool(0, HASHING_THREADS, "argon2")
         self._hashing.start()
-        self.tls = (
-            ServerTls(Path(settings.tls.certificate), Path(settings.tls.key)) if settings.tls.certificate else None
-        )
+        self.tls = _tls(settings)
+        self._asking: ThreadPool | None = None
         self.site = Site(
             gate=Gate(asynchronous, self.directory, self.indexes, self.last_used),
-            passwords=Passwords(self._in_thread, reactor.seconds, cache_s=settings.auth.cache_s),
+            logins=Logins(
+                asynchronous,
+                Passwords(self._in_thread, reactor.seconds, cache_s=settings.auth.cache_s),
+                self._in_thread,
+                database.now,
+            ),
+            tokens=self._tokens(settings, database.now),
             throttle=Throttle(reactor.seconds, first_delay_s=settings.auth.failure_delay_s),
-            read_user=lambda name: asynchronous.read(read_user, name),
             plaintext_on_loopback=settings.auth.plaintext_on_loopback,
             has_tls=self.tls is not None,
             max_connections_per_user=settings.imap.max_connections_per_user,
@@ -124,6 +137,16 @@ class Service:
 
     def _in_thread(self, fn: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._hashing, fn, *args)
+
+    def _tokens(self, settings: Settings, now: Callable[[], float]) -> Tokens | None:
+        """What tells whose bearer tokens are.  Its threads are its own: one may wait for keys from elsewhere."""
+        if not settings.oauth.jwks:
+            return None
+        rules = msgspec.convert(msgspec.to_builtins(settings.oauth), TokenRules)
+        check_rules(rules)
+        asking = self._asking = ThreadPool(0, ASKING_THREADS, "oauth")
+        asking.start()
+        return Tokens(rules, lambda fn, *args: deferToThreadPool(self._reactor, asking, fn, *args), now)
 
     # -- wake-ups -------------------------------------------------------------------------------------------------
 
@@ -173,7 +196,7 @@ class Service:
         self.factories.append(factory)
         wrapped: Any = factory
         tls: Any = self.tls
-        return TLSMemoryBIOFactory(tls, False, wrapped) if implicit_tls else factory
+        return TLSMemoryBIOFactory(tls, False, wrapped, self._reactor) if implicit_tls else factory
 
     def start(self) -> None:
         """Listen.  StartError where a port is taken."""
@@ -226,6 +249,8 @@ class Service:
         if self.database.kind == "postgresql":
             self._reactor.removeReader(self._watch)
         self._hashing.stop()
+        if self._asking is not None:
+            self._asking.stop()
         self.database.close()
         self._watch.close()
 
@@ -237,7 +262,7 @@ def serve(settings: Settings) -> None:
     reactor: Any = installed
     try:
         service = Service(settings, open_database(settings), reactor)
-    except TlsError as error:
+    except (TlsError, OauthError) as error:
         raise StartError(str(error)) from error
     service.start()
     if settings.log.pid_file:

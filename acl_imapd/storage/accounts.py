@@ -30,7 +30,7 @@ from acl_imapd.storage.audit import Change, Subjects, append_audit, append_chang
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import bump, lock_site
 from acl_imapd.storage.prepared import Prepared
-from acl_imapd.storage.schema import acl, acl_entry, mailbox, team, team_member, user
+from acl_imapd.storage.schema import acl, acl_entry, mailbox, site, team, team_member, user
 from acl_imapd.types import TeamId, UserId
 
 SPECIAL_FOLDERS: Mapping[str, str] = {"Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash"}
@@ -61,6 +61,7 @@ class User:
     quota_bytes: int | None
     created_at: float
     domain: str | None = None
+    scram: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +167,14 @@ def insert_user(
     name: str,
     password_hash: str | None,
     *,
+    scram: str | None = None,
     quota_bytes: int | None = None,
     special_folders: Mapping[str, str] = SPECIAL_FOLDERS,
 ) -> User:
-    """A new user with an INBOX and the *special_folders* (name → special use), all subscribed."""
+    """A new user with an INBOX and the *special_folders* (name → special use), all subscribed.
+
+    *scram*: the keys (:mod:`auth.scram`) of the password that *password_hash* is of.
+    """
     _check_name(name, "user")
     if read_user(conn, name) is not None:
         raise Refused(f"There is a user {name!r} already.")
@@ -180,6 +185,7 @@ def insert_user(
         "quota_bytes": quota_bytes,
         "created_at": time_of(conn),
         "domain": domain_of(name),
+        "scram": scram,
     }
     user_id = UserId(conn.execute(insert(user).values(values).returning(user.c.id)).scalar_one())
     made = {"disabled": False, "quota_bytes": quota_bytes}
@@ -216,12 +222,28 @@ def _must_user(conn: Connection, name: str) -> User:
     return found
 
 
-def set_password_hash(conn: Connection, actor: Actor, name: str, password_hash: str) -> None:
-    """Give the user another password."""
+def set_password_hash(
+    conn: Connection, actor: Actor, name: str, password_hash: str, *, scram: str | None = None
+) -> None:
+    """Give the user another password; *scram*: its keys, without which those of the old one go."""
     found = _must_user(conn, name)
-    conn.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash))
+    conn.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash, scram=scram))
     append_audit(conn, actor, "user-passwd", name, None, None, users=[found.id])
     bump(conn, identity=True)
+
+
+def add_scram(conn: Connection, user_id: UserId, password_hash: str, scram: str) -> None:
+    """Keep the keys of the password that *password_hash* is of, if that is still the user's.
+
+    No change of access: who knew the password could log in before, and nobody else can now.
+    """
+    same = (user.c.id == user_id) & (user.c.password_hash == password_hash)
+    conn.execute(update(user).where(same).values(scram=scram))
+
+
+def read_secret(conn: Connection) -> bytes:
+    """The site's secret."""
+    return bytes(conn.execute(select(site.c.secret)).scalar_one())
 
 
 def set_disabled(conn: Connection, actor: Actor, name: str, disabled: bool) -> None:

@@ -45,6 +45,7 @@ site = Table(
     Column("audit_hash", LargeBinary(32)),
     Column("audit_at", Float, nullable=False, default=0),
     Column("audit_since", Float, nullable=False, default=0),
+    Column("secret", LargeBinary(32)),  # what is made up for users who do not exist is made up from it
 )
 
 user = Table(
@@ -57,6 +58,23 @@ user = Table(
     Column("quota_bytes", BigInteger),
     Column("created_at", Float, nullable=False),
     Column("domain", String(255), index=True),  # what follows the @ of the name, in lower case
+    Column("scram", Text),  # of the same password: auth.scram.Keys.encode; NULL until it is known
+    sqlite_autoincrement=True,
+)
+
+# A password for one program of a user; lookup is how the password begins.
+app_password = Table(
+    "app_password",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("lookup", String(8), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("until", Float),
+    Column("used_at", Float),
+    UniqueConstraint("user_id", "name"),
     sqlite_autoincrement=True,
 )
 
@@ -187,6 +205,24 @@ body = Table(
     Column("header", LargeBinary, nullable=False),
     Column("text", LargeBinary),
     sqlite_autoincrement=True,
+)
+
+# What a body is sorted and threaded by (mail/sortkeys.py), apart from it so that reading many is reading little.
+# A body without a row has not been looked at yet.
+sort_key = Table(
+    "sort_key",
+    metadata,
+    Column("body_id", ForeignKey("body.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sent", BigInteger),  # seconds since 1970, UTC; NULL without a Date that can be read
+    Column("subject", Text, nullable=False),  # the base subject, RFC 5256 §2.1
+    Column("is_reply", Boolean, nullable=False),
+    Column("from_mailbox", Text, nullable=False),
+    Column("to_mailbox", Text, nullable=False),
+    Column("cc_mailbox", Text, nullable=False),
+    Column("from_display", Text, nullable=False),
+    Column("to_display", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("refs", Text, nullable=False),  # message ids between spaces, the oldest first
 )
 
 # flags: bit 0 \Seen (of all where seen_shared, else of the home's user), 1 \Answered, 2 \Flagged,
