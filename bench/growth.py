@@ -12,12 +12,11 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import event
 
 from acl_imapd.access.explain import explain, what_can, who_can
 from acl_imapd.access.namespaces import Namespaces
@@ -25,7 +24,7 @@ from acl_imapd.access.rights import Rights
 from acl_imapd.storage import accounts, mailboxes
 from acl_imapd.storage.database import Connection, Database
 from bench.grow import BIG, SEES, SUBJECT, grow
-from tests.conftest import World, _postgresql, _url, give
+from tests.conftest import TimeOfDay, World, _postgresql, _url, give
 
 SMALL = {"folders": 1_000, "teams": 20, "users": 100}
 NAMESPACES = Namespaces()
@@ -39,7 +38,7 @@ def site(kind: str, **size: int) -> Iterator[Database]:
         if kind == "postgresql":
             _postgresql(f"CREATE DATABASE {name}")
         url = _url(name) if kind == "postgresql" else f"sqlite:///{directory}/site.db"
-        database = Database.open(url, blob_dir=Path(directory) / "blobs")
+        database = Database.open(url, blob_dir=Path(directory) / "blobs", now=TimeOfDay())
         try:
             grow(database, **size)
             yield database
@@ -49,16 +48,28 @@ def site(kind: str, **size: int) -> Iterator[Database]:
                 _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def median_ms(run: Callable[[], Any], *, before: Callable[[], Any] = lambda: None, runs: int = 31) -> float:
-    """The median time of *run*, each time after *before*, in milliseconds; the first run does not count."""
-    took = []
+Nothing = Callable[[], Any]
+
+
+def medians_ms(pairs: Sequence[tuple[Nothing, Nothing]], runs: int = 41) -> list[float]:
+    """The median time of each (before, run), in milliseconds; *before* and the first run do not count.
+
+    They take turns, so that what else the machine does meanwhile slows all of them.
+    """
+    took: list[list[float]] = [[] for _ in pairs]
     for number in range(runs + 1):
-        before()
-        begun = time.perf_counter()
-        run()
-        if number:
-            took.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(took)
+        for (before, run), times in zip(pairs, took, strict=True):
+            before()
+            begun = time.perf_counter()
+            run()
+            if number:
+                times.append((time.perf_counter() - begun) * 1000)
+    return [statistics.median(times) for times in took]
+
+
+def median_ms(run: Nothing, runs: int = 21) -> float:
+    """The median time of *run*."""
+    return medians_ms([(lambda: None, run)], runs)[0]
 
 
 class Toggle:
@@ -78,31 +89,32 @@ class Toggle:
         give(conn, found.id, self._who, "lrs" if self._on else "")
 
 
-def lists(database: Database) -> dict[str, float]:
-    """What LIST "" "*" costs the user who sees 20 folders."""
-    world = World(database)
-    client = world.client(SUBJECT)
-    answer = client.ok('LIST "" "*"')
-    assert len(answer.untagged) == SEES, answer
-
-    def run() -> None:
-        client.ok('LIST "" "*"')
-
-    somebody = f"user5@{5 % 7}.example"
-    found = {
-        "LIST, nothing changed": median_ms(run),
-        "LIST after a grant on one of the 20": median_ms(run, before=Toggle(database, "For0", somebody)),
-        "LIST after a grant elsewhere": median_ms(run, before=Toggle(database, "Tree1", somebody)),
+def lists(databases: Sequence[Database]) -> dict[str, list[float]]:
+    """What LIST "" "*" costs the user who sees 20 folders, on each."""
+    worlds = [World(database) for database in databases]
+    clients = [world.client(SUBJECT) for world in worlds]
+    for client in clients:
+        answer = client.ok('LIST "" "*"')
+        assert len(answer.untagged) == SEES, answer
+    runs = [partial(client.ok, 'LIST "" "*"') for client in clients]
+    before: dict[str, Callable[[Database], Nothing]] = {
+        "LIST, nothing changed": lambda database: lambda: None,
+        "LIST after a grant on one of the 20": lambda database: Toggle(database, "For0", SOMEBODY),
+        "LIST after a grant elsewhere": lambda database: Toggle(database, "Tree1", SOMEBODY),
+        "LIST after a change of another user": lambda database: partial(
+            database.write_now, accounts.set_password_hash, _ACTOR, SOMEBODY, "x"
+        ),
     }
-
-    def rename() -> None:
-        database.write_now(accounts.set_password_hash, _ACTOR, somebody, "x")
-
-    found["LIST after another user changed"] = median_ms(run, before=rename)
-    world.close()
+    found = {
+        name: medians_ms([(make(database), run) for database, run in zip(databases, runs, strict=True)])
+        for name, make in before.items()
+    }
+    for world in worlds:
+        world.close()
     return found
 
 
+SOMEBODY = f"user5@{5 % 7}.example"
 _ACTOR = accounts.Actor("bench", "cli")
 
 
@@ -110,7 +122,7 @@ def reports(database: Database) -> dict[str, float]:
     """The other measurements, in milliseconds."""
 
     def asked(fn: Callable[[Connection], Any]) -> float:
-        return median_ms(lambda: database.read_now(fn), runs=11)
+        return median_ms(lambda: database.read_now(fn))
 
     def explained(conn: Connection) -> None:
         user, folder = accounts.read_user(conn, SUBJECT), mailboxes.read_mailbox(conn, None, "For1/Sub4")
@@ -140,22 +152,6 @@ def reports(database: Database) -> dict[str, float]:
     }
 
 
-def written(database: Database) -> dict[str, int]:
-    """How many rows of which table a grant on the root of the large tree inserts, changes or removes."""
-    counts: dict[str, int] = {}
-
-    def count(_conn: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        verb, _, rest = statement.partition(" ")
-        if verb in ("INSERT", "UPDATE", "DELETE"):
-            table = rest.split()[1] if verb != "UPDATE" else rest.split()[0]
-            counts[table.strip('"')] = counts.get(table, 0) + max(cursor.rowcount, 1)
-
-    event.listen(database.engine, "after_cursor_execute", count)
-    Toggle(database, BIG, f"user8@{8 % 7}.example")()
-    event.remove(database.engine, "after_cursor_execute", count)
-    return counts
-
-
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -166,15 +162,12 @@ def main() -> None:
     args = parser.parse_args()
     large = {"folders": args.folders, "teams": args.teams, "users": args.users}
     for kind in [args.only] if args.only else ["sqlite", "postgresql"]:
-        with site(kind, **SMALL) as database:
-            small_lists = lists(database)
-        with site(kind, **large) as database:
-            print(f"\n{kind}: {large}")
-            print(f"{'':40}{SMALL['folders']:>10,} {args.folders:>10,}   ratio")
-            for name, took in lists(database).items():
-                print(f"{name:40}{small_lists[name]:10.2f} {took:10.2f} ms {took / small_lists[name]:5.2f}")
-            print(f"rows written by the grant: {written(database)}")
-            for name, took in reports(database).items():
+        with site(kind, **SMALL) as few, site(kind, **large) as many:
+            print(f"\n{kind}, {args.teams:,} teams and {args.users:,} users")
+            print(f"{'folders':40}{SMALL['folders']:>10,} {args.folders:>10,}   ratio")
+            for name, (small, grown) in lists([few, many]).items():
+                print(f"{name:40}{small:10.2f} {grown:10.2f} ms {grown / small:5.2f}")
+            for name, took in reports(many).items():
                 print(f"{name:40}{'':10} {took:10.2f} ms")
 
 
