@@ -77,6 +77,12 @@ class TooBig(ImapError):
     code = b"TOOBIG"
 
 
+class UseAttr(ImapError):
+    """A special use that cannot be given.  RFC 6154 §3."""
+
+    code = b"USEATTR"
+
+
 class OverQuota(ImapError):
     code = b"OVERQUOTA"
 

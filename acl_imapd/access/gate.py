@@ -14,7 +14,7 @@ from acl_imapd.access.last_used import LastUsed
 from acl_imapd.access.namespaces import DELIMITER, INBOX, Namespaces, Place, parent_path, valid_new_path
 from acl_imapd.access.rights import NONE, Rights, format_rights
 from acl_imapd.access.view import MailboxView
-from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate
+from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate, UseAttr
 from acl_imapd.mailbox.cache import Indexes
 from acl_imapd.storage import mailboxes
 from acl_imapd.storage import rights as stored
@@ -117,6 +117,8 @@ class Access:
     async def create(self, name: str, *, special_use: str | None = None) -> MailboxId:
         """Make a mailbox, and the missing levels above it.  RFC 3501 §6.3.3, RFC 4314 §4 (``k``)."""
         place = await self.place_for_new(name)
+        if special_use is not None and place.home != self.user_name:
+            raise UseAttr("A special use is for your own folders")
         home_id = await self._home_id(place)
         made = await self.gate.database.write(
             mailboxes.create_mailbox, self.actor, home_id, place.path, special_use=special_use

@@ -89,6 +89,8 @@ class _Answer:
         self.cmd = cmd
         self.listing = listing
         self.patterns = [cmd.reference + pattern for pattern in cmd.patterns]
+        criteria = [b'"%b"' % name for name in (b"SUBSCRIBED", b"SPECIAL-USE") if name in cmd.selects]
+        self._childinfo = b' ("CHILDINFO" (%b))' % b" ".join(criteria)
 
     async def run(self) -> None:
         cmd, listing = self.cmd, self.listing
@@ -141,10 +143,11 @@ class _Answer:
             if not any(test(name) for test in above) or (cmd.selects and name not in recursive):
                 continue
             yield self._parent(name, childinfo=name in recursive)
-        if b"SUBSCRIBED" in cmd.selects:
-            for name in sorted(subscribed - told):
-                if name not in listing.by_name and name not in listing.hidden_parents and self._matches(name):
-                    yield untagged(b'LIST (\\NonExistent \\Subscribed) "/" ' + mailbox_name(name))
+        if b"SUBSCRIBED" in cmd.selects and b"SPECIAL-USE" not in cmd.selects:  # what is gone has no use
+            known = {*told, *listing.by_name, *listing.hidden_parents}
+            for name in sorted((subscribed | recursive) - known):
+                if self._matches(name):
+                    yield self._gone(name, subscribed=name in subscribed, childinfo=name in recursive)
 
     def _chosen(self, one: Listed, subscribed: frozenset[str]) -> bool:
         selects = self.cmd.selects
@@ -153,14 +156,17 @@ class _Answer:
         return b"SPECIAL-USE" not in selects or self._special_use(one) is not None
 
     def _recursive(self, subscribed: frozenset[str]) -> frozenset[str]:
-        """Names above one that is chosen but not matched.  RFC 5258 §3.5."""
+        """Names above one that is chosen but not matched, be it gone.  RFC 5258 §3.5."""
+        chosen = [one.name for one in self.listing.entries if self._chosen(one, subscribed)]
+        if b"SPECIAL-USE" not in self.cmd.selects:
+            chosen += [name for name in subscribed if name not in self.listing.by_name]
         found: set[str] = set()
-        for one in self.listing.entries:
-            if self._chosen(one, subscribed) and not self._matches(one.name):
-                name = one.name.rpartition("/")[0]
-                while name:
-                    found.add(name)
-                    name = name.rpartition("/")[0]
+        for name in chosen:
+            if not self._matches(name):
+                above = name.rpartition("/")[0]
+                while above and above not in found:
+                    found.add(above)
+                    above = above.rpartition("/")[0]
         return frozenset(found)
 
     def _special_use(self, one: Listed) -> bytes | None:
@@ -182,17 +188,27 @@ class _Answer:
         if use is not None:
             flags.append(use)
         line = b'LIST (%b) "/" %b' % (b" ".join(flags), mailbox_name(one.name))
-        yield untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
+        yield untagged(line + (self._childinfo if childinfo else b""))
         if b"MYRIGHTS" in self.cmd.returns:
             yield untagged(b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode()))
         if one.mailbox.id in statuses:
             yield untagged(status_line(one.name, self.cmd.status, statuses[one.mailbox.id]))
 
+    def _gone(self, name: str, *, subscribed: bool, childinfo: bool) -> bytes:
+        """A subscribed name without a mailbox, or a name above one.  RFC 5258 §3.4, §3.5."""
+        flags = b"\\NonExistent"
+        if subscribed:
+            flags += b" \\Subscribed"
+        if b"CHILDREN" in self.cmd.returns:
+            flags += b" \\HasNoChildren"
+        line = b'LIST (%b) "/" %b' % (flags, mailbox_name(name))
+        return untagged(line + (self._childinfo if childinfo else b""))
+
     def _parent(self, name: str, *, childinfo: bool) -> bytes:
         # RFC 5258 §3: \NonExistent is for those who speak LIST-EXTENDED; it says \Noselect too.
         flags = b"\\NonExistent \\HasChildren" if self.cmd.extended else b"\\Noselect \\HasChildren"
         line = b'LIST (%b) "/" %b' % (flags, mailbox_name(name))
-        return untagged(line + (b' ("CHILDINFO" ("SUBSCRIBED"))' if childinfo else b""))
+        return untagged(line + (self._childinfo if childinfo else b""))
 
 
 async def _subscribed(session: Session, listing: Listing) -> dict[str, Listed | None]:

@@ -9,7 +9,7 @@ from acl_imapd.access.view import MailboxView
 from acl_imapd.commands.registry import LOGGED_IN, Done, capability, command
 from acl_imapd.commands.select import Name, parse_name
 from acl_imapd.commands.session import Session
-from acl_imapd.errors import ImapError
+from acl_imapd.errors import UseAttr
 from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.responses import mailbox_name
 
@@ -38,7 +38,7 @@ def parse_create(arguments: Arguments) -> Create:
         uses = [use.upper() for use in arguments.parenthesised(Arguments.flag)]
         arguments.close_paren()
     if any(use not in SPECIAL_USES for use in uses) or len(uses) > 1:
-        raise ImapError("A folder has one special use of RFC 6154", code=b"USEATTR")
+        raise UseAttr("A folder has one special use of RFC 6154")
     return Create(name, "\\" + uses[0][1:].decode("ascii").capitalize() if uses else None)
 
 

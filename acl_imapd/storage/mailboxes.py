@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, bindparam, delete, exists, func, inse
 
 from acl_imapd.access.namespaces import INBOX, ancestors, parent_path
 from acl_imapd.access.rights import ALL, IdentifierKind, format_rights
-from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent
+from acl_imapd.errors import AlreadyExists, Cannot, HasChildren, NonExistent, UseAttr
 from acl_imapd.storage import schema
 from acl_imapd.storage.audit import Change, append_audit, append_changes
 from acl_imapd.storage.database import notify, time_of
@@ -186,6 +186,8 @@ def create_mailbox(
     lock_site(conn)
     if read_mailbox(conn, home_id, path) is not None:
         raise AlreadyExists("There is a mailbox of that name already")
+    if special_use is not None:
+        _refuse_second_use(conn, home_id, special_use)
     above = parent_path(path)
     parent = None
     if above:
@@ -224,6 +226,14 @@ def create_mailbox(
     bump(conn, tree=True)
     append_audit(conn, actor, "folder-add", describe(conn, made), None, _record(conn, made), mailbox_id=made.id)
     return made
+
+
+def _refuse_second_use(conn: Connection, home_id: UserId | None, special_use: str) -> None:
+    """UseAttr where a mailbox of this user has that use: clients take either for the one."""
+    query = select(mailbox.c.path).where(_tree(home_id), mailbox.c.special_use == special_use)
+    other = conn.execute(query).scalar()
+    if other is not None:
+        raise UseAttr(f"{other} is for that already")
 
 
 def _new_acl(conn: Connection, actor: Actor, home_id: UserId | None) -> AclId:
@@ -375,6 +385,8 @@ def set_special_use(conn: Connection, actor: Actor, mailbox_id: MailboxId, speci
     """Give the mailbox a special use (RFC 6154), or take it away."""
     lock_site(conn)
     found = _must(conn, mailbox_id)
+    if special_use not in (None, found.special_use):
+        _refuse_second_use(conn, found.home_id, special_use)
     conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(special_use=special_use))
     bump(conn, tree=True)
     append_audit(

@@ -277,8 +277,9 @@ def change_entry(
 ) -> bool:
     """Set, add to or remove from the rights of an entry; one left without rights goes.  RFC 4314 §3.1.
 
-    A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's.  A change
-    that changes nothing writes nothing, and is False.  Without *terms_* (a client's SETACL) the limits of an entry
+    A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's; so what was given
+    on it outlives a change of the parent's, though it was there already.  Else a change that changes nothing writes
+    nothing, and is False.  Without *terms_* (a client's SETACL) the limits of an entry
     in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters.
     """
     lock_site(conn)
@@ -303,7 +304,8 @@ def change_entry(
         after = terms_ if terms_.reason is not None else replace(terms_, reason=before.reason)
     else:
         after = before if new == old else replace(before, role_id=None)
-    if new == old and not ended and (after == before or found is None):
+    pinned = row.acl_own or not new
+    if new == old and pinned and not ended and (after == before or found is None):
         return False
     if not row.acl_own:
         inherited = read_acl(conn, row.acl_id)
