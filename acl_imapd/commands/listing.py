@@ -157,7 +157,7 @@ class _Answer:
 
     def _recursive(self, subscribed: frozenset[str]) -> frozenset[str]:
         """Names above one that is chosen but not matched, be it gone.  RFC 5258 §3.5."""
-        chosen = [one.name for one in self.listing.entries if self._chosen(one, subscribed)]
+        chosen: list[str] = [one.name for one in self.listing.entries if self._chosen(one, subscribed)]
         if b"SPECIAL-USE" not in self.cmd.selects:
             chosen += [name for name in subscribed if name not in self.listing.by_name]
         found: set[str] = set()
