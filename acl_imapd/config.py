@@ -79,6 +79,7 @@ class NamespaceSettings(Section, frozen=True):
 
 class AclSettings(Section, frozen=True):
     allow_anyone: bool = False
+    auto_subscribe: bool = True
 
 
 class LogSettings(Section, frozen=True):

@@ -71,6 +71,7 @@ def _change(site: Site, folder: str, who: str, letters: str, terms: stored.Terms
             "role": letters if role_id is not None else None,
             "since": shown(terms.since),
             "until": shown(terms.until),
+            "subscribe": None if negative else terms.subscribe,
         }
 
     return site.write(change)
@@ -80,7 +81,7 @@ def _spell(done: dict[str, Any]) -> tuple[str, str]:
     role = f" ({done['role']})" if done["role"] else ""
     since = f", from {done['since']}" if done["since"] else ""
     until = f", until {done['until']}" if done["until"] else ""
-    return f"{done['rights']}{role}", since + until
+    return f"{done['rights']}{role}", since + until + (", not subscribed" if done["subscribe"] is False else "")
 
 
 _REASON = click.option("--reason", help="Why; kept with the entry and shown by `acl explain`.")
@@ -92,22 +93,30 @@ _REASON = click.option("--reason", help="Why; kept with the entry and shown by `
 @click.argument("rights")
 @limits
 @_REASON
+@click.option(
+    "--no-subscribe", is_flag=True, help="Do not subscribe the folder for those it is given to; they can do so."
+)
 @with_json
 @pass_site
 def grant(
-    site: Site, folder: str, who: str, rights: str, since: float | None, until: float | None, reason: str | None
-) -> None:
+    site: Site, folder: str, who: str, rights: str, since: float | None, until: float | None, reason: str | None,
+    no_subscribe: bool,
+) -> None:  # fmt: skip
     """Give WHO just these rights on a folder.  They hold from now on, in open sessions too.
 
     A role's name gives whatever the role stands for, now and after `role set`.  What ends by --until ends to the
     second: sessions that have the folder open are cut off then.  A grant anew replaces role and limits.
+
+    Whoever comes to see the folder by it has it subscribed, later members of a team too, but for those who once
+    unsubscribed it, and but with --no-subscribe.
 
     \b
     Examples:
       acl-imapd-admin acl grant "Shared Folders/Project X" group:project-x editor --reason "kick-off"
       acl-imapd-admin acl grant "Shared Folders/Project X" bob lrs --until 30d --reason "audit"
     """
-    done = _change(site, folder, who, rights, stored.Terms(None, since, until, reason), negative=False)
+    terms = stored.Terms(None, since, until, reason, subscribe=not no_subscribe)
+    done = _change(site, folder, who, rights, terms, negative=False)
     what, when = _spell(done)
     site.done(f"{who} has {what} on {folder}{when}.", **done)
 
@@ -193,6 +202,7 @@ def _entry(entry: stored.AclEntry) -> dict[str, Any]:
         "role": entry.role,
         "since": shown(entry.since),
         "until": shown(entry.until),
+        "subscribe": None if entry.negative else entry.subscribe,
         "granted_by": entry.granted_by,
         "granted_at": shown(entry.granted_at),
         "reason": entry.reason,

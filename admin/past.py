@@ -12,7 +12,7 @@ from acl_imapd.storage.database import Connection
 from .output import Site, spelling
 from .when import shown
 
-ENTRY_COLUMNS = ("identifier", "rights", "role", "since", "until", "granted_by", "granted_at", "reason")
+ENTRY_COLUMNS = ("identifier", "rights", "role", "since", "until", "subscribe", "granted_by", "granted_at", "reason")
 NO_ENTRIES = "The ACL has no entries: only the owner sees the folder."
 
 
@@ -22,7 +22,12 @@ def show_past(site: Site, folder: str, at: float) -> None:
     name = _name(site.namespaces, found.place)
     inherited = _name(site.namespaces, found.inherited_from) if found.inherited_from is not None else None
     rows = [
-        {**dict.fromkeys(ENTRY_COLUMNS), **entry, **{key: shown(entry.get(key)) for key in _MOMENTS}}
+        {
+            **dict.fromkeys(ENTRY_COLUMNS),
+            "subscribe": None if entry["identifier"].startswith("-") else True,
+            **entry,
+            **{key: shown(entry.get(key)) for key in _MOMENTS},
+        }
         for entry in found.entries
     ]
     if site.as_json:

@@ -199,8 +199,8 @@ def test_subscription_follows_a_rename_and_keeps_the_name_of_what_is_gone(world)
     assert '* LIST (\\Subscribed \\HasNoChildren) "/" Play' in bob.ok('LIST (SUBSCRIBED) "" *').untagged
 
     bob.ok("DELETE Play")
-    assert '* LIST (\\NonExistent \\Subscribed) "/" Work' in bob.ok('LIST (SUBSCRIBED) "" *').untagged
-    assert "Work" not in bob.ok('LSUB "" *')
+    assert '* LIST (\\NonExistent \\Subscribed) "/" Play' in bob.ok('LIST (SUBSCRIBED) "" *').untagged
+    assert "Play" not in bob.ok('LSUB "" *')
 
 
 def test_rename_of_inbox_moves_the_messages(world):

@@ -7,6 +7,7 @@ from sqlalchemy import event
 
 from acl_imapd.errors import Refused
 from acl_imapd.storage import accounts, mailboxes, rights
+from acl_imapd.storage.subscriptions import read_subscriptions
 from tests.conftest import ACTOR
 
 
@@ -15,7 +16,7 @@ def test_a_new_user_finds_inbox_and_special_folders_subscribed(database):
 
     found = {box.path: box.special_use for box in database.read_now(mailboxes.read_home_mailboxes, made.id)}
     assert found == {"INBOX": None, **accounts.SPECIAL_FOLDERS}
-    subscribed = {one.name for one in database.read_now(mailboxes.read_subscriptions, made.id)}
+    subscribed = {one.name for one in database.read_now(read_subscriptions, made.id).own}
     assert subscribed == set(found)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 from acl_imapd.errors import AlreadyExists, Cannot, HasChildren
 from acl_imapd.mail.mime import parsed
 from acl_imapd.ranges import RangeSet
-from acl_imapd.storage import accounts, check, mailboxes, messages, rights
+from acl_imapd.storage import accounts, check, mailboxes, messages, rights, subscriptions
 from acl_imapd.storage.messages import NewMessage
 from tests.conftest import ACTOR, give
 
@@ -181,27 +181,26 @@ def test_a_home_goes_with_all_that_is_in_it_and_nothing_else(database, bob, cat)
 def test_a_subscription_keeps_its_name_when_the_folder_is_gone(database, bob, team):
     """RFC 3501 §6.3.6."""
     name = "Shared Folders/Team"
-    database.write_now(mailboxes.subscribe, bob.id, team.id, name)
-    database.write_now(mailboxes.subscribe, bob.id, team.id, name)
+    database.write_now(subscriptions.subscribe, bob.id, team.id, name)
+    database.write_now(subscriptions.subscribe, bob.id, team.id, name)
     database.write_now(mailboxes.delete_mailbox, ACTOR, team.id)
 
-    subscriptions = database.read_now(mailboxes.read_subscriptions, bob.id)
-
-    assert [mailboxes.Subscription(None, name)] == [one for one in subscriptions if one.name == name]
-    assert database.write_now(mailboxes.unsubscribe_name, bob.id, name)
-    assert not database.write_now(mailboxes.unsubscribe_name, bob.id, name)
+    kept = subscriptions.Subscription(None, name)
+    assert kept in database.read_now(subscriptions.read_subscriptions, bob.id).own
+    database.write_now(subscriptions.forget_subscriptions, bob.id, [kept])
+    assert kept not in database.read_now(subscriptions.read_subscriptions, bob.id).own
 
 
 def test_subscribing_to_a_new_folder_of_an_old_name_leaves_one_subscription(database, bob, team):
     name = "Shared Folders/Team"
-    database.write_now(mailboxes.subscribe, bob.id, team.id, name)
+    database.write_now(subscriptions.subscribe, bob.id, team.id, name)
     database.write_now(mailboxes.delete_mailbox, ACTOR, team.id)
 
     again = create(database, "Team")
-    database.write_now(mailboxes.subscribe, bob.id, again.id, name)
+    database.write_now(subscriptions.subscribe, bob.id, again.id, name)
 
-    subscriptions = database.read_now(mailboxes.read_subscriptions, bob.id)
-    assert [again.id] == [one.mailbox_id for one in subscriptions if one.name == name]
+    found = database.read_now(subscriptions.read_subscriptions, bob.id)
+    assert [again.id] == [one.mailbox_id for one in found.own if one.name == name]
 
 
 def test_status_tells_each_user_its_own_unseen(database, bob, cat, team):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
+from acl_imapd.access.listing import Listing, is_owner, make_listing
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import Ownership, Rights, effective_rights, next_change
+from acl_imapd.access.rights import Rights, effective_rights, next_change
 from acl_imapd.notify.coalesce import Coalesced
 from acl_imapd.storage.accounts import Identity, read_identity, read_user
 from acl_imapd.storage.database import Connection
@@ -21,8 +21,8 @@ from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.mailboxes import Mailbox, read_mailbox
 from acl_imapd.storage.reactor import AsyncDatabase
 from acl_imapd.storage.rights import Acl, Term, read_acl, read_terms
-from acl_imapd.storage.visible import Visible, read_news, read_visible
-from acl_imapd.types import AclId, MailboxId, MailboxName, UserId
+from acl_imapd.storage.visible import read_news, read_visible
+from acl_imapd.types import AclId, MailboxId, UserId
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -75,28 +75,6 @@ class Clock(Protocol):
 
 # No timer is longer, so that a clock set right meanwhile does no lasting harm.
 LONGEST_WAIT_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A mailbox in the listing of one user."""
-
-    name: MailboxName
-    mailbox: Mailbox
-    rights: Rights
-
-
-@dataclass(slots=True)
-class Listing:
-    """All one user can see, in the order LIST tells it: own, other users', shared; INBOX first."""
-
-    entries: list[Listed]
-    by_name: dict[str, Listed] = field(default_factory=dict)
-    by_id: dict[MailboxId, Listed] = field(default_factory=dict)
-    parents: set[str] = field(default_factory=set)  # every name above a visible one
-    hidden_parents: list[str] = field(default_factory=list)  # those of them the user cannot see, namespace roots too
-    rendered: dict[object, list[bytes]] = field(default_factory=dict)  # whatever LIST keeps of its answers
-    until: float = inf  # when some right begins or ends
 
 
 class Directory:
@@ -299,11 +277,11 @@ class Directory:
         terms = self._source.terms(mailbox.acl_id, identity.user_id)
         if terms is None:
             terms = await self._database.read(read_terms, mailbox.acl_id, identity.user_id)
-        is_owner = _is_owner(mailbox, identity)
-        rights = effective_rights(terms, identity, is_owner=is_owner, allow_anyone=self.allow_anyone, now=now)
+        owner = is_owner(mailbox, identity)
+        rights = effective_rights(terms, identity, is_owner=owner, allow_anyone=self.allow_anyone, now=now)
         if generation == self._generation:
             until = min(next_change(terms, now), next_change(identity.limited, now))
-            self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, is_owner] = rights, until
+            self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, owner] = rights, until
         return rights
 
     async def listing(self, identity: Identity, user_name: str) -> Listing:
@@ -314,7 +292,7 @@ class Directory:
             return known
         generation = self._generation
         visible = await self._database.read(read_visible, identity, include_anyone=self.allow_anyone)
-        listing = self._list(visible, identity, user_name, now)
+        listing = make_listing(visible, identity, user_name, self.namespaces, allow_anyone=self.allow_anyone, now=now)
         if generation == self._generation:
             self._listings[identity.user_id] = listing
         return listing
@@ -323,11 +301,11 @@ class Directory:
 
     def _evaluate(self, mailbox: Mailbox, identity: Identity, now: float) -> tuple[Rights, float] | None:
         """The rights, and until when they are these at least; None where they are not at hand."""
-        is_owner = _is_owner(mailbox, identity)
+        owner = is_owner(mailbox, identity)
         rights = self._rights.get(mailbox.acl_id)
         if rights is None:
             rights = self._rights[mailbox.acl_id] = {}
-        key = (identity.user_id, is_owner)
+        key = (identity.user_id, owner)
         known = rights.get(key)
         if known is not None and now < known[1]:
             return known
@@ -335,56 +313,10 @@ class Directory:
         if acl is None:
             return None
         known = rights[key] = (
-            effective_rights(acl.entries, identity, is_owner=is_owner, allow_anyone=self.allow_anyone, now=now),
+            effective_rights(acl.entries, identity, is_owner=owner, allow_anyone=self.allow_anyone, now=now),
             min(next_change(acl.entries, now), next_change(identity.limited, now)),
         )
         return known
-
-    def _list(self, visible: Visible, identity: Identity, user_name: str, now: float) -> Listing:
-        namespaces = self.namespaces
-        entries: list[tuple[tuple[int, bool, list[str]], Listed]] = []
-        for mailbox in visible.mailboxes:
-            acl = visible.acls.get(mailbox.acl_id)
-            rights = effective_rights(
-                acl.entries if acl is not None else (),
-                identity,
-                is_owner=_is_owner(mailbox, identity),
-                allow_anyone=self.allow_anyone,
-                now=now,
-            )
-            home = None if mailbox.home_id is None else visible.homes.get(mailbox.home_id)
-            if not rights & Rights.l or (mailbox.home_id is not None and home is None):
-                continue
-            name = namespaces.name(home, mailbox.path, user_name)
-            # Own folders, then other users', then shared ones; INBOX and what is below it before the rest.
-            place = 2 if home is None else 0 if home == user_name else 1
-            levels = name.split("/")
-            key = (place, not (place == 0 and levels[0] == "INBOX"), levels)
-            entries.append((key, Listed(name, mailbox, rights)))
-        entries.sort(key=lambda pair: pair[0])
-        listing = Listing([listed for _, listed in entries])
-        listing.until = min(
-            next_change(identity.limited, now), *(next_change(acl.entries, now) for acl in visible.acls.values()), inf
-        )
-        for listed in listing.entries:
-            listing.by_name[listed.name] = listed
-            listing.by_id[listed.mailbox.id] = listed
-        hidden: dict[str, None] = {}
-        for listed in listing.entries:
-            name_above = listed.name.rpartition("/")[0]
-            while name_above and name_above not in listing.parents:
-                listing.parents.add(name_above)
-                if name_above not in listing.by_name:
-                    hidden[name_above] = None
-                name_above = name_above.rpartition("/")[0]
-        listing.hidden_parents = list(hidden)
-        return listing
-
-
-def _is_owner(mailbox: Mailbox, identity: Identity) -> bool:
-    if mailbox.home_id is not None:
-        return mailbox.home_id == identity.user_id
-    return Ownership(mailbox.owner_user_id, mailbox.owner_team_id).includes(identity)
 
 
 def _read_place(conn: Connection, home_id: UserId | None, path: str) -> tuple[Mailbox | None, Acl | None]:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acl_imapd.access.directory import Directory, Listed, Listing
+from acl_imapd.access.directory import Directory
 from acl_imapd.access.last_used import LastUsed
+from acl_imapd.access.listing import Listed, Listing
 from acl_imapd.access.namespaces import DELIMITER, INBOX, Namespaces, Place, parent_path, valid_new_path
 from acl_imapd.access.rights import NONE, Rights, format_rights
 from acl_imapd.access.view import MailboxView
 from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate, UseAttr
 from acl_imapd.mailbox.cache import Indexes
-from acl_imapd.storage import mailboxes
+from acl_imapd.storage import mailboxes, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.accounts import Actor, Identity
-from acl_imapd.storage.mailboxes import Mailbox, Status, Subscription
+from acl_imapd.storage.mailboxes import Mailbox, Status
 from acl_imapd.storage.reactor import AsyncDatabase
 from acl_imapd.types import MailboxId, UserId
 
-__all__ = ["Access", "Gate", "Needs", "Subscription", "any_of", "to_write_into"]
+__all__ = ["Access", "Gate", "Needs", "any_of", "to_write_into"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Gate:
     directory: Directory
     indexes: Indexes
     last_used: LastUsed
+    auto_subscribe: bool = True  # SETACL subscribes whom it makes see a folder
 
     @property
     def namespaces(self) -> Namespaces:
@@ -198,19 +200,38 @@ class Access:
 
     # -- subscriptions --------------------------------------------------------------------------------------
 
-    async def subscriptions(self) -> list[Subscription]:
-        """What this user is subscribed to, seen or not."""
-        return await self.gate.database.read(mailboxes.read_subscriptions, self.user_id)
+    async def subscribed(self, listing: Listing) -> dict[str, Listed | None]:
+        """The names this user is subscribed to: by itself or by a grant that it has not declined.
+
+        A mailbox is told by the name it has now; one that is gone, by the name it had where it was the user's own
+        (None then); one that is hidden, not at all.
+        """
+        stored_ = await self.gate.database.read(subscriptions.read_subscriptions, self.user_id)
+        found: dict[str, Listed | None] = {
+            one.name: one for one in listing.offered if one.mailbox.id not in stored_.declined
+        }
+        namespaces = self.gate.namespaces
+        for one in stored_.own:
+            listed = listing.by_id.get(one.mailbox_id) if one.mailbox_id is not None else None
+            if listed is not None:
+                found[listed.name] = listed
+            elif one.mailbox_id is None and not one.name.startswith((namespaces.other_users, namespaces.shared)):
+                found.setdefault(one.name, None)
+        return found
 
     async def unsubscribe(self, name: str) -> None:
-        """End a subscription.  No rights are needed to forget something; NonExistent where there was none."""
+        """End a subscription; NonExistent where there is neither one nor a folder.
+
+        No rights are needed to forget something: a subscription to what is gone or hidden goes by its name.
+        """
         mailbox, rights = await self._find(self.gate.namespaces.place(name, self.user_name))
-        gone = False
-        if mailbox is not None:
-            gone = await self.gate.database.write(mailboxes.unsubscribe, self.user_id, mailbox.id)
-        if not gone:
-            gone = await self.gate.database.write(mailboxes.unsubscribe_name, self.user_id, name)
-        if not gone and not rights & Rights.l:
+        listing = await self.listing()
+        stored_ = await self.gate.database.read(subscriptions.read_subscriptions, self.user_id)
+        unseen = [one for one in stored_.own if one.name == name and one.mailbox_id not in listing.by_id]
+        await self.gate.database.write(subscriptions.forget_subscriptions, self.user_id, unseen)
+        if mailbox is not None and rights & Rights.l:
+            await MailboxView(self, mailbox, name).unsubscribe()
+        elif not unseen:
             raise NonExistent("You are not subscribed to a folder of that name")
 
     async def resolve(self, identifier: str) -> stored.Identifier:

@@ -6,12 +6,12 @@ every report call :func:`effective_rights`; there is no second evaluator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from acl_imapd.errors import BadCommand
 from acl_imapd.types import TeamId, UserId
@@ -136,6 +136,13 @@ class EntryLike(Limited, Protocol):
     def rights(self) -> str: ...
 
 
+class Subscribing(EntryLike, Protocol):
+    """An entry that also says whether it subscribes whom it makes see the folder."""
+
+    @property
+    def subscribe(self) -> bool: ...
+
+
 class IdentityLike(Protocol):
     """A user, and the teams that count for it (nested ones too)."""
 
@@ -187,17 +194,38 @@ def effective_rights(
     ``anyone`` counts only where the setting allows it, also in entries made while it did.
     """
     granted = withheld = NONE
-    for entry in entries:
-        if not in_force(entry, now) or not matches(entry.identifier, identity, is_owner=is_owner):
-            continue
-        if entry.identifier.kind == IdentifierKind.ANYONE and not allow_anyone and not entry.negative:
-            continue
+    for entry in _counting(entries, identity, is_owner=is_owner, allow_anyone=allow_anyone, now=now):
         if entry.negative:
             withheld |= parse_rights(entry.rights)
         else:
             granted |= parse_rights(entry.rights)
     rights = granted & ~withheld
     return rights | OWNER_KEEPS if is_owner else rights
+
+
+def subscribed_by(
+    entries: Iterable[Subscribing], identity: IdentityLike, *, is_owner: bool, allow_anyone: bool, now: float
+) -> bool:
+    """True when an entry that makes *identity* see the folder at *now* subscribes it as well."""
+    return any(
+        entry.subscribe and not entry.negative and parse_rights(entry.rights) & Rights.l
+        for entry in _counting(entries, identity, is_owner=is_owner, allow_anyone=allow_anyone, now=now)
+    )
+
+
+Entry = TypeVar("Entry", bound=EntryLike)
+
+
+def _counting(
+    entries: Iterable[Entry], identity: IdentityLike, *, is_owner: bool, allow_anyone: bool, now: float
+) -> Iterator[Entry]:
+    """The entries that count for *identity* at *now*."""
+    for entry in entries:
+        if not in_force(entry, now) or not matches(entry.identifier, identity, is_owner=is_owner):
+            continue
+        if entry.identifier.kind == IdentifierKind.ANYONE and not allow_anyone and not entry.negative:
+            continue
+        yield entry
 
 
 def listrights(*, is_owner: bool, negative: bool) -> tuple[Rights, tuple[str, ...]]:

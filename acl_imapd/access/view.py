@@ -28,7 +28,7 @@ from acl_imapd.access.rights import (
 from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import RangeSet
-from acl_imapd.storage import bodies, mailboxes, messages
+from acl_imapd.storage import bodies, mailboxes, messages, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import BodyData
 from acl_imapd.storage.database import Connection
@@ -147,7 +147,7 @@ class MailboxView:
         try:
             await access.gate.database.write(
                 _change_acl, access.actor, self.mailbox.id, name, negative, op, rights,
-                access.gate.directory.allow_anyone,
+                access.gate.directory.allow_anyone, access.gate.auto_subscribe,
             )  # fmt: skip
         except Refused as error:
             raise NonExistent() from error
@@ -187,7 +187,12 @@ class MailboxView:
     @requires(Rights.l)
     async def subscribe(self) -> None:
         """Subscribe this user to it."""
-        await self.access.gate.database.write(mailboxes.subscribe, self.access.user_id, self.mailbox.id, self.name)
+        await self.access.gate.database.write(subscriptions.subscribe, self.access.user_id, self.mailbox.id, self.name)
+
+    @requires(Rights.l)
+    async def unsubscribe(self) -> None:
+        """End the subscription, and have no grant begin it again."""
+        await self.access.gate.database.write(subscriptions.unsubscribe, self.access.user_id, self.mailbox.id)
 
     @requires(Rights.r)
     async def index(self) -> MailboxIndex:
@@ -372,9 +377,12 @@ def _change_acl(
     op: stored.Operation,
     rights: Rights,
     allow_anyone: bool,
+    subscribe: bool,
 ) -> None:
     identifier = stored.resolve_identifier(conn, name, allow_anyone=allow_anyone)
-    stored.change_entry(conn, actor, mailbox_id, identifier, negative=negative, op=op, rights=rights)
+    stored.change_entry(
+        conn, actor, mailbox_id, identifier, negative=negative, op=op, rights=rights, subscribe=subscribe
+    )
 
 
 def _match_bodies(

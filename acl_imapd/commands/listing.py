@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from acl_imapd.access.directory import Listed, Listing
+from acl_imapd.access.listing import Listed, Listing
 from acl_imapd.access.rights import Rights, format_with_obsolete
 from acl_imapd.commands.mailboxes import parse_status_items, status_line
 from acl_imapd.commands.pattern import matcher
@@ -106,7 +106,7 @@ class _Answer:
             return
         subscribed: dict[str, Listed | None] = {}
         if b"SUBSCRIBED" in cmd.selects | cmd.returns:
-            subscribed = await _subscribed(self.session, listing)
+            subscribed = await self.session.user.subscribed(listing)
         statuses: dict[int, object] = {}
         if cmd.status:
             wanted = [one for one in listing.entries if one.rights & Rights.r and self._matches(one.name)]
@@ -211,21 +211,6 @@ class _Answer:
         return untagged(line + (self._childinfo if childinfo else b""))
 
 
-async def _subscribed(session: Session, listing: Listing) -> dict[str, Listed | None]:
-    """The names the user is subscribed to and may know of.  A mailbox is told by the name it has now; one that is
-    gone, by the name it had, where it was the user's own; one that is hidden, not at all."""
-    namespaces = session.site.gate.namespaces
-    found: dict[str, Listed | None] = {}
-    for one in await session.user.subscriptions():
-        if one.mailbox_id is not None:
-            listed = listing.by_id.get(one.mailbox_id)
-            if listed is not None:
-                found[listed.name] = listed
-        elif not one.name.startswith((namespaces.other_users, namespaces.shared)):
-            found.setdefault(one.name, None)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Lsub:
     reference: str
@@ -247,7 +232,7 @@ async def lsub(session: Session, cmd: Lsub) -> None:
         session.tell(b'LSUB (\\Noselect) "/" ""')
         return
     listing = await session.user.listing()
-    found = await _subscribed(session, listing)
+    found = await session.user.subscribed(listing)
     test = matcher(cmd.reference + cmd.pattern)
     for name, listed in sorted(found.items()):
         if listed is not None and test(name):

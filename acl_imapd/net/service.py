@@ -113,7 +113,13 @@ class Service:
         self.tls = _tls(settings)
         self._asking: ThreadPool | None = None
         self.site = Site(
-            gate=Gate(asynchronous, self.directory, self.indexes, self.last_used),
+            gate=Gate(
+                asynchronous,
+                self.directory,
+                self.indexes,
+                self.last_used,
+                auto_subscribe=settings.acl.auto_subscribe,
+            ),
             logins=Logins(
                 asynchronous,
                 Passwords(self._in_thread, reactor.seconds, cache_s=settings.auth.cache_s),

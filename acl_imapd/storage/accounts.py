@@ -31,6 +31,7 @@ from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import bump, lock_site
 from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, site, team, team_member, user
+from acl_imapd.storage.subscriptions import subscribe
 from acl_imapd.types import TeamId, UserId
 
 SPECIAL_FOLDERS: Mapping[str, str] = {"Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash"}
@@ -193,7 +194,7 @@ def insert_user(
     bump(conn, identity=True, tree=True)
     for path, special_use in {"INBOX": None, **special_folders}.items():
         folder = mailboxes.create_mailbox(conn, actor, user_id, path, special_use=special_use)
-        mailboxes.subscribe(conn, user_id, folder.id, path)
+        subscribe(conn, user_id, folder.id, path)
     return User(user_id, name, password_hash, False, quota_bytes, values["created_at"])  # type: ignore[arg-type]  # a float
 
 

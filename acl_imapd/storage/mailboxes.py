@@ -287,6 +287,11 @@ def delete_mailbox(conn: Connection, actor: Actor, mailbox_id: MailboxId) -> Non
     if has_children(conn, mailbox_id):
         raise HasChildren("Delete the folders below this one first")
     append_changes(conn, actor, [_removal(conn, found)])
+    if found.home_id is not None:
+        # RFC 3501 §6.3.6: the name stays subscribed; that which it has now, not that before a RENAME.
+        mine = schema.subscription
+        of_owner = (mine.c.user_id == found.home_id) & (mine.c.mailbox_id == mailbox_id)
+        conn.execute(update(mine).where(of_owner).values(name=found.path))
     conn.execute(delete(mailbox).where(mailbox.c.id == mailbox_id))
     if found.acl_own:
         conn.execute(delete(acl).where(acl.c.id == found.acl_id))
@@ -422,45 +427,7 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
     append_changes(conn, actor, changes)
 
 
-# -- subscriptions and STATUS -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """*mailbox_id* None: the mailbox is gone, the name stays (RFC 3501 §6.3.6)."""
-
-    mailbox_id: MailboxId | None
-    name: str
-
-
-def subscribe(conn: Connection, user_id: UserId, mailbox_id: MailboxId, name: str) -> None:
-    """Subscribe the user to the mailbox, which it calls *name*."""
-    mine = schema.subscription
-    known = select(mine.c.id).where(mine.c.user_id == user_id, mine.c.mailbox_id == mailbox_id)
-    if conn.execute(known).first() is None:
-        conn.execute(insert(mine).values(user_id=user_id, mailbox_id=mailbox_id, name=name))
-    unsubscribe_name(conn, user_id, name)
-
-
-def unsubscribe(conn: Connection, user_id: UserId, mailbox_id: MailboxId) -> bool:
-    """End a subscription; False where there was none."""
-    mine = schema.subscription
-    gone = conn.execute(delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id == mailbox_id))
-    return bool(gone.rowcount)
-
-
-def unsubscribe_name(conn: Connection, user_id: UserId, name: str) -> bool:
-    """Forget a subscription whose mailbox is gone; False where there was none."""
-    mine = schema.subscription
-    gone = conn.execute(delete(mine).where(mine.c.user_id == user_id, mine.c.mailbox_id.is_(None), mine.c.name == name))
-    return bool(gone.rowcount)
-
-
-def read_subscriptions(conn: Connection, user_id: UserId) -> list[Subscription]:
-    """All subscriptions of the user."""
-    mine = schema.subscription
-    rows = conn.execute(select(mine.c.mailbox_id, mine.c.name).where(mine.c.user_id == user_id))
-    return [Subscription(*row) for row in rows]
+# -- STATUS ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

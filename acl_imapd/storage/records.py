@@ -30,14 +30,17 @@ class EntryLike(Protocol):
     def granted_at(self) -> float: ...
     @property
     def reason(self) -> str | None: ...
+    @property
+    def subscribe(self) -> bool: ...
 
 
 _ENTRY_FIELDS = ("rights", "role", "since", "until", "granted_by", "granted_at", "reason")
 
 
 def entry_record(entry: EntryLike) -> dict[str, Any]:
-    """An entry; what it has not is left out."""
+    """An entry; what it has not is left out, and that it subscribes (as most do)."""
     found = {"identifier": entry.text, **{key: getattr(entry, key) for key in _ENTRY_FIELDS}}
+    found["subscribe"] = None if entry.subscribe else False
     return {key: value for key, value in found.items() if value is not None}
 
 

@@ -45,6 +45,7 @@ class AclEntry:
     role: str | None = None  # whose rights these are
     since: float | None = None  # seconds since 1970
     until: float | None = None
+    subscribe: bool = True  # whoever it makes see the folder is subscribed to it
 
     @property
     def text(self) -> str:
@@ -100,7 +101,7 @@ _ENTRIES = (
         acl.c.id, acl.c.epoch, acl_entry.c.kind, acl_entry.c.user_id, acl_entry.c.team_id, acl_entry.c.negative,
         func.coalesce(role.c.rights, acl_entry.c.rights), acl_entry.c.granted_by, acl_entry.c.granted_at,
         acl_entry.c.reason, user.c.name.label("user_name"), team.c.name.label("team_name"), acl_entry.c.domain,
-        role.c.name.label("role_name"), acl_entry.c.since, acl_entry.c.until,
+        role.c.name.label("role_name"), acl_entry.c.since, acl_entry.c.until, acl_entry.c.subscribe,
     )
     .select_from(
         acl.outerjoin(acl_entry, acl_entry.c.acl_id == acl.c.id)
@@ -143,7 +144,7 @@ def _acls(rows: Any) -> dict[AclId, Acl]:
             identifier = Identifier(kind, 0, f"domain:{row[12]}")
         else:
             identifier = Identifier(kind, 0, _NAMES[kind])
-        mine.append(AclEntry(identifier, bool(row[5]), *row[6:10], *row[13:16]))
+        mine.append(AclEntry(identifier, bool(row[5]), *row[6:10], *row[13:17]))
     return {acl_id: Acl(acl_id, epochs[acl_id], tuple(mine)) for acl_id, mine in entries.items()}
 
 
@@ -274,13 +275,15 @@ def change_entry(
     op: Operation,
     rights: Rights,
     terms_: Terms | None = None,
+    subscribe: bool = True,
 ) -> bool:
     """Set, add to or remove from the rights of an entry; one left without rights goes.  RFC 4314 §3.1.
 
     A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's; so what was given
     on it outlives a change of the parent's, though it was there already.  Else a change that changes nothing writes
     nothing, and is False.  Without *terms_* (a client's SETACL) the limits of an entry
-    in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters.
+    in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters; a new
+    one subscribes whom it makes see the folder as *subscribe* says.
     """
     lock_site(conn)
     now = time_of(conn)
@@ -299,7 +302,9 @@ def change_entry(
     ended = found is not None and found.until is not None and found.until <= now
     old = parse_rights(found.rights) if found is not None and not ended else NONE
     new = rights if op == "set" else old | rights if op == "add" else old & ~rights
-    before = Terms() if found is None or ended else Terms(found.role_id, found.since, found.until, found.reason)
+    before = Terms(subscribe=subscribe)
+    if found is not None and not ended:
+        before = Terms(found.role_id, found.since, found.until, found.reason, bool(found.subscribe))
     if terms_ is not None:
         after = terms_ if terms_.reason is not None else replace(terms_, reason=before.reason)
     else:
@@ -316,6 +321,7 @@ def change_entry(
     values = {
         "new_rights": format_rights(new), "by": actor.name, "at": now, "why": after.reason,
         "new_role": after.role_id, "new_since": after.since, "new_until": after.until,
+        "new_subscribe": after.subscribe,
     }  # fmt: skip
     if found is None:
         _INSERT_ENTRY.run(conn, {**entry, **values})
@@ -329,7 +335,7 @@ def change_entry(
     was = None if found is None else entry_record(AclEntry(identifier, negative, **_terms_of(found)))
     made = AclEntry(
         identifier, negative, format_rights(new), actor.name, now, after.reason, _role_name(conn, found, after.role_id),
-        after.since, after.until,
+        after.since, after.until, after.subscribe,
     )  # fmt: skip
     append_audit(
         conn, actor, "acl-set" if new else "acl-remove", _object(conn, row), was, entry_record(made) if new else None,
@@ -358,18 +364,22 @@ def _role_name(conn: Connection, found: Any, role_id: int | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms an entry holds, besides its letters; *since* and *until* in seconds since 1970."""
+    """On what terms an entry holds, besides its letters; *since* and *until* in seconds since 1970.
+
+    *subscribe*: whoever it makes see the folder is subscribed to it, unless he once unsubscribed it.
+    """
 
     role_id: int | None = None
     since: float | None = None
     until: float | None = None
     reason: str | None = None
+    subscribe: bool = True
 
 
 _SAME_ACL = select(
     acl_entry.c.id, acl_entry.c.role_id,
     func.coalesce(role.c.rights, acl_entry.c.rights).label("rights"), acl_entry.c.granted_by, acl_entry.c.granted_at,
-    acl_entry.c.reason, role.c.name.label("role"), acl_entry.c.since, acl_entry.c.until,
+    acl_entry.c.reason, role.c.name.label("role"), acl_entry.c.since, acl_entry.c.until, acl_entry.c.subscribe,
 ).select_from(acl_entry.outerjoin(role, role.c.id == acl_entry.c.role_id)).where(
     acl_entry.c.acl_id == bindparam("the_acl"),
     acl_entry.c.kind == bindparam("the_kind"),
@@ -389,6 +399,7 @@ _VALUES: dict[str, Any] = {
     "role_id": bindparam("new_role"),
     "since": bindparam("new_since"),
     "until": bindparam("new_until"),
+    "subscribe": bindparam("new_subscribe"),
 }
 _INSERT_ENTRY = Prepared(
     insert(acl_entry).values(
@@ -398,7 +409,6 @@ _INSERT_ENTRY = Prepared(
         team_id=bindparam("the_team"),
         domain=bindparam("the_domain"),
         negative=bindparam("is_negative"),
-        subscribe=True,
         **_VALUES,
     )
 )
