@@ -60,6 +60,8 @@ class ImapProtocol(Protocol):
         self._drained: list[Deferred[None]] = []
         self._sleeping: Deferred[None] | None = None
         self._timeout: Any = None
+        self._cutting_off: Any = None
+        self._waking: Any = None
         self._upgrade = False
         self.peer = ""
         self.loopback = False
@@ -91,14 +93,16 @@ class ImapProtocol(Protocol):
         self.write(b"* OK [CAPABILITY %b] acl-imapd ready\r\n" % capabilities(self.session))
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of the client; they wait while a command is carried out."""
+        """Bytes of the client; they wait while a command is carried out, or while it does not take its answers."""
+        if self._closing:
+            return
         self._engine.receive(data)
         if self._timeout is not None and self._timeout.active():
             seconds = self._timeouts.idle_s if self.session.access is not None else self._timeouts.login_s
             if self.session.access is not None:
                 self._timeout.reset(seconds)
         self._pump()
-        if self._busy and self._engine.buffered_bytes > MAX_WAITING_BYTES and not self._input_paused:
+        if (self._busy or self._paused) and self._engine.buffered_bytes > MAX_WAITING_BYTES and not self._input_paused:
             self._input_paused = True
             transport: Any = self.transport
             transport.pauseProducing()
@@ -107,8 +111,9 @@ class ImapProtocol(Protocol):
         """Forgets the session, and ends whoever waits for this client."""
         self._gone = True
         self.session.end()
-        if self._timeout is not None and self._timeout.active():
-            self._timeout.cancel()
+        for timer in (self._timeout, self._cutting_off, self._waking):
+            if timer is not None and timer.active():
+                timer.cancel()
         line, self._line = self._line, None
         if line is not None:
             line.errback(Disconnected())
@@ -124,7 +129,7 @@ class ImapProtocol(Protocol):
 
     def _pump(self) -> None:
         while not self._gone and not self._closing:
-            if self._busy and self._line is None:
+            if self._paused or (self._busy and self._line is None):
                 return
             event = self._engine.next_event()
             if event is None:
@@ -181,6 +186,11 @@ class ImapProtocol(Protocol):
         if not self._gone and not self._closing and transport is not None:
             transport.write(data)
 
+    @property
+    def waits_for_its_client(self) -> bool:
+        """True while a command goes on only when the client has taken what was sent."""
+        return bool(self._drained)
+
     def drain(self) -> Deferred[None]:
         """Fires when the client has taken what was sent, more or less; a slow one holds one chunk."""
         waiter: Deferred[None] = Deferred()
@@ -199,12 +209,13 @@ class ImapProtocol(Protocol):
             transport.unregisterProducer()
             transport.loseConnection()
             # Whoever does not take the rest is cut off.
-            self._reactor.callLater(self._timeouts.busy_s, self._abort)
+            self._cutting_off = self._reactor.callLater(self._timeouts.busy_s, self.abort)
             self.resumeProducing()
             if line is not None:
                 line.errback(Disconnected())
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """End the connection, whatever is left to send."""
         transport: Any = self.transport
         if not self._gone and transport is not None:
             transport.abortConnection()
@@ -217,6 +228,7 @@ class ImapProtocol(Protocol):
         # RFC 3501 §6.2.1: what came in clear behind STARTTLS must not be taken for protected.
         self._engine.drop_buffered()
         self._secure = True
+        self._paused = False
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.startTLS(self._tls)
@@ -252,7 +264,7 @@ class ImapProtocol(Protocol):
                 self._sleeping = None
                 waiter.callback(None)
 
-        self._reactor.callLater(seconds, woken)
+        self._waking = self._reactor.callLater(seconds, woken)
         return waiter
 
     def channel_binding(self, kind: bytes) -> bytes | None:
@@ -276,11 +288,14 @@ class ImapProtocol(Protocol):
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """It takes it again."""
+        """It takes it again: the command that waits for that goes on, then those that wait behind it."""
         self._paused = False
+        if self.session.access is not None and self._timeout is not None and self._timeout.active():
+            self._timeout.reset(self._timeouts.idle_s)
         waiters, self._drained = self._drained, []
         for waiter in waiters:
             waiter.callback(None)
+        self._pump()
 
     def stopProducing(self) -> None:
         """The connection is gone."""
@@ -296,6 +311,21 @@ class ImapFactory(Factory):
         self._make = make
         self._limit = limit
         self.protocols: set[ImapProtocol] = set()
+        self._deserted: list[Deferred[None]] = []
+
+    def deserted(self) -> Deferred[None]:
+        """Fires when there is no connection left."""
+        waiter: Deferred[None] = Deferred()
+        self._deserted.append(waiter)
+        self._tell_deserted()
+        return waiter
+
+    def _tell_deserted(self) -> None:
+        if not self.protocols:
+            waiters, self._deserted = self._deserted, []
+            for waiter in waiters:
+                if not waiter.called:
+                    waiter.callback(None)
 
     def buildProtocol(self, addr: object) -> ImapProtocol | None:
         """A connection, unless there are too many."""
@@ -309,6 +339,7 @@ class ImapFactory(Factory):
         def forget(reason: Failure = connectionDone) -> None:
             self.protocols.discard(protocol)
             lost(reason)
+            self._tell_deserted()
 
         protocol.connectionLost = forget  # type: ignore[method-assign]  # so that the protocol knows no factory
         return protocol

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 import structlog
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, maybeDeferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from acl_imapd.access.directory import Directory
@@ -40,6 +41,11 @@ from acl_imapd.types import MailboxId
 HASHING_THREADS = 2
 ASKING_THREADS = 2
 SWEEP_EVERY_S = 60.0
+RETRY_S = 1.0
+# Between two attempts to listen again: twice as long each time.
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 5.0
+GOODBYE_S = 2.0
 
 
 class StartError(Exception):
@@ -97,7 +103,7 @@ class Service:
         if database.kind == "sqlite":
             self._watch = SqliteWatch(database)
         else:
-            self._watch = PostgresqlWatch(database, woken=self._woken)
+            self._watch = PostgresqlWatch(database, woken=self._woken, lost=self._listening_ended)
         clock = ReactorClock(reactor, database.now)
         self.directory = Directory(
             asynchronous,
@@ -138,6 +144,9 @@ class Service:
         self._poll = LoopingCall(self._look)
         self._poll.clock = reactor
         self._looking = False
+        self._stopped = False
+        self._retry: Any = None
+        self._listen: Any = None
         self._sweep = LoopingCall(self._remove_ended)
         self._sweep.clock = reactor
 
@@ -159,13 +168,20 @@ class Service:
     def _look(self) -> None:
         """Every 50 ms on SQLite: has another process committed something?"""
         if not self._looking and self._watch.anything_new():
-            self._looking = True
-            ensureDeferred(self._catch_up()).addBoth(self._looked)
+            self._look_at_everything()
 
-    def _looked(self, result: object) -> None:
+    def _look_at_everything(self) -> None:
+        self._looking = True
+        ensureDeferred(self._catch_up()).addCallbacks(self._looked, self._look_later)
+
+    def _looked(self, _result: object) -> None:
         self._looking = False
-        if result is not None:
-            structlog.get_logger().error("catching up failed", reason=str(result))
+
+    def _look_later(self, failure: Failure) -> None:
+        """What could not be read now is read once the database answers again."""
+        if not self._stopped and not (self._retry is not None and self._retry.active()):
+            structlog.get_logger().error("catching up failed, and is tried again", reason=str(failure.value))
+            self._retry = self._reactor.callLater(RETRY_S, self._look_at_everything)
 
     async def _catch_up(self) -> None:
         await self.directory.refresh()
@@ -174,9 +190,32 @@ class Service:
     def _woken(self, payload: str) -> None:
         kind, _, ident = payload.partition(":")
         if kind == "e":
-            ensureDeferred(self.directory.refresh()).addErrback(self._looked)
+            ensureDeferred(self.directory.refresh()).addErrback(self._look_later)
         elif kind == "m" and ident.isdecimal():
-            ensureDeferred(self.indexes.refresh(MailboxId(int(ident)))).addErrback(self._looked)
+            ensureDeferred(self.indexes.refresh(MailboxId(int(ident)))).addErrback(self._look_later)
+
+    def _listening_ended(self, reason: str) -> None:
+        """The connection that listens is gone: sessions are told by nobody else, so another one must be there soon."""
+        if not self._stopped:
+            structlog.get_logger().error("not told of changes for now", reason=reason)
+            self._listen_in(FIRST_WAIT_S)
+
+    def _listen_in(self, wait_s: float) -> None:
+        if not self._stopped:
+            self._listen = self._reactor.callLater(wait_s, self._listen_again, wait_s)
+
+    def _listen_again(self, waited_s: float) -> None:
+        self._in_thread(self._watch.connect).addCallbacks(
+            self._listening, lambda _failure: self._listen_in(min(waited_s * 2, LONGEST_WAIT_S))
+        )
+
+    def _listening(self, _result: object) -> None:
+        if self._stopped:
+            self._watch.close()
+            return
+        structlog.get_logger().info("told of changes again")
+        self._reactor.addReader(self._watch)
+        self._look_at_everything()  # whatever was missed
 
     def _remove_ended(self) -> Deferred[None]:
         return ensureDeferred(self._remove_ended_now()).addErrback(
@@ -222,6 +261,11 @@ class Service:
             self._ports.append(listening)
             log.info("listening", address=where, protocol="imaps" if implicit else "imap")
 
+    @property
+    def ports(self) -> list[int]:
+        """The numbers of the ports that are listened on, in the order of the settings, those under TLS last."""
+        return [port.getHost().port for port in self._ports]
+
     def start_wakeups(self) -> None:
         """Begin to hear of what other processes do, and to clear away what has ended."""
         self._sweep.start(SWEEP_EVERY_S)
@@ -239,21 +283,36 @@ class Service:
             except TlsError as error:
                 structlog.get_logger().error("the old certificate stays", reason=str(error))
 
-    def stop(self) -> None:
-        """Say BYE to everybody and let go of everything."""
-        for port in self._ports:
-            port.stopListening()
+    def stop(self) -> Deferred[Any]:
+        """Say BYE to everybody and let go of everything.  Fires once the clients have gone, soon anyhow."""
+        if self._stopped:
+            return succeed(None)
+        self._stopped = True
+        gone = [maybeDeferred(port.stopListening) for port in self._ports]
         for factory in self.factories:
             for protocol in list(factory.protocols):
                 protocol.session.bye("The server is shutting down")
+            gone.append(factory.deserted())
+        for timer in (self._retry, self._listen):
+            if timer is not None and timer.active():
+                timer.cancel()
         self.directory.close()
         self.last_used.close()
-        if self._sweep.running:
-            self._sweep.stop()
-        if self._poll.running:
-            self._poll.stop()
+        for loop in (self._sweep, self._poll):
+            if loop.running:
+                loop.stop()
         if self.database.kind == "postgresql":
             self._reactor.removeReader(self._watch)
+        everybody: Deferred[Any] = DeferredList(gone)
+        everybody.addTimeout(GOODBYE_S, self._reactor)
+        return everybody.addErrback(self._cut_off).addCallback(self._let_go)
+
+    def _cut_off(self, _failure: Failure) -> None:
+        for factory in self.factories:
+            for protocol in list(factory.protocols):
+                protocol.abort()
+
+    def _let_go(self, _result: object) -> None:
         self._hashing.stop()
         if self._asking is not None:
             self._asking.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,11 @@ from acl_imapd.storage.database import Database
 from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.rights import TERMS, Term, terms
 from acl_imapd.types import AclId, UserId
+
+# A connection that only listens would never notice by itself that the other side is gone.
+_NOTICE_SILENCE: dict[str, Any] = {
+    "connect_timeout": 10, "keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+}  # fmt: skip
 
 
 class SqliteWatch:
@@ -44,9 +50,16 @@ class SqliteWatch:
         """The entries of an ACL that can concern a user: one indexed read, shorter than the way to a thread."""
         return terms(self._connection.execute(TERMS, {"acl_id": acl_id, "user_id": user_id}))
 
+    def forget(self) -> None:
+        """Have :meth:`anything_new` be True once more: what came of its last answer failed."""
+        self._told_version = -1
+
     def anything_new(self) -> bool:
-        """True when something was committed since the last call."""
-        self.peek()
+        """True when something was committed since the last call, or nobody can tell."""
+        try:
+            self.peek()
+        except sqlite3.Error:
+            return True
         new = self._version != self._told_version
         self._told_version = self._version
         return new
@@ -59,15 +72,25 @@ class SqliteWatch:
 class PostgresqlWatch:
     """LISTEN on a connection of its own, read by the reactor; the epochs themselves are read with every command."""
 
-    def __init__(self, database: Database, *, woken: Callable[[str], None]) -> None:
-        """*woken* gets each payload: ``e:0``, ``m:17``."""
+    def __init__(self, database: Database, *, woken: Callable[[str], None], lost: Callable[[str], None]) -> None:
+        """*woken* gets each payload: ``e:0``, ``m:17``; *lost*, why nothing more comes until :meth:`connect`."""
+        url = database.engine.url.set(drivername="postgresql")
+        self._url = url.render_as_string(hide_password=False)
+        self._woken = woken
+        self._lost = lost
+        self._connection: Any = None
+        self._fd = -1
+        self.connect()
+
+    def connect(self) -> None:
+        """Listen on a new connection.  Waits for the database, so it is not for the reactor's thread."""
         import psycopg
 
-        url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._connection: Any = psycopg.connect(url, autocommit=True)
-        self._connection.execute("LISTEN acl_imapd")
-        self._woken = woken
-        self.lost: Callable[[], None] = lambda: None
+        connection = psycopg.connect(self._url, autocommit=True, **_NOTICE_SILENCE)
+        connection.execute("LISTEN acl_imapd")
+        # Of one's own: libpq closes its descriptor as soon as it sees the end, when the reactor still watches it.
+        self._fd = os.dup(connection.fileno())
+        self._connection = connection
 
     def peek(self) -> Epochs | None:
         """None: only a query tells."""
@@ -84,22 +107,33 @@ class PostgresqlWatch:
     # What the reactor wants of a reader.
 
     def fileno(self) -> int:
-        """The socket."""
-        return int(self._connection.fileno())
+        """The socket; -1 where there is none."""
+        return self._fd
 
     def logPrefix(self) -> str:
         """For the reactor's own log."""
         return "listen"
 
-    def doRead(self) -> None:
-        """Notifications have come."""
-        for notification in self._connection.notifies(timeout=0):
-            self._woken(notification.payload)
+    def doRead(self) -> Exception | None:
+        """Notifications have come; or what ended the connection, which has the reactor call connectionLost."""
+        from psycopg import Error
 
-    def connectionLost(self, _reason: object) -> None:
-        """The server is gone; the commands' own look at the epochs does not need us."""
-        self.lost()
+        try:
+            for notification in self._connection.notifies(timeout=0):
+                self._woken(notification.payload)
+        except Error as error:
+            return error
+        return None
+
+    def connectionLost(self, reason: Any) -> None:
+        """Nobody is told anything until there is another connection; commands look for themselves meanwhile."""
+        self.close()
+        self._lost(str(reason.value).strip())
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            os.close(self._fd)
+            self._fd = -1

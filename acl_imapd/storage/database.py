@@ -109,7 +109,18 @@ class Database:
     # -- in the caller's thread ---------------------------------------------------------------------------
 
     def read_now(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """What ``fn(conn, …)`` returns, from one snapshot."""
+        """What ``fn(conn, …)`` returns, from one snapshot.
+
+        A connection that the database has closed meanwhile costs a second attempt: the pool then drops all it has.
+        """
+        try:
+            return self._read(fn, *args, **kwargs)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._read(fn, *args, **kwargs)
+
+    def _read(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         with self.engine.connect() as conn:
             if self.kind == "sqlite":
                 conn.exec_driver_sql("BEGIN")
@@ -161,11 +172,19 @@ class Database:
 
     def _write_alone(self, unit: Callable[[Connection], T]) -> T:
         for attempt in range(MAX_ATTEMPTS):
+            committing = False
             try:
-                with self.engine.begin() as conn:
-                    return unit(conn)
+                with self.engine.connect() as conn:
+                    transaction = conn.begin()  # some units speak to the driver alone, which begins nothing here
+                    result = unit(conn)
+                    committing = True
+                    transaction.commit()
+                    return result
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in RETRIED_STATES or attempt == MAX_ATTEMPTS - 1:
+                # Lost before COMMIT was sent, nothing is done; lost after, nobody knows, so it must not be done twice.
+                lost = error.connection_invalidated and not committing
+                again = lost or getattr(error.orig, "sqlstate", None) in RETRIED_STATES
+                if not again or attempt == MAX_ATTEMPTS - 1:
                     raise
                 time.sleep(0.005 * 2**attempt)
         raise AssertionError("unreachable")
@@ -259,4 +278,4 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def unreachable(error: Exception) -> bool:
     """True when *error* says that the database cannot be reached or is locked, rather than that we are wrong."""
-    return isinstance(error, OperationalError)
+    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)

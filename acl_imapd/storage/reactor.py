@@ -6,9 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+import structlog
 from twisted.internet.defer import Deferred
 
-from acl_imapd.storage.database import Database
+from acl_imapd.errors import Unavailable
+from acl_imapd.storage.database import Database, unreachable
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ class AsyncDatabase:
         self._reactor = reactor
 
     def read(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
-        """What ``fn(conn, …)`` returns."""
+        """What ``fn(conn, …)`` returns.  Unavailable while the database cannot be reached."""
         return self._deferred(self.database.submit_read(fn, *args, **kwargs))
 
     def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
@@ -39,7 +41,10 @@ class AsyncDatabase:
 
         def land() -> None:
             error = future.exception()
-            if error is not None:
+            if isinstance(error, Exception) and unreachable(error):
+                structlog.get_logger().error("the database cannot be reached", reason=str(error).partition("\n")[0])
+                deferred.errback(Unavailable("The server cannot reach its database; try again in a moment"))
+            elif error is not None:
                 deferred.errback(error)
             else:
                 deferred.callback(future.result())
