@@ -21,6 +21,7 @@ from .audit import audit
 from .db import db
 from .folder import folder
 from .output import Site
+from .review import review_
 from .role import role
 from .team import team
 from .user import user
@@ -40,6 +41,7 @@ def cli(context: click.Context, config: Path | None, database: str | None, as_js
     context.call_on_close(context.obj.close)
 
 
+acl.add_command(review_)
 for group in (user, team, role, folder, acl, audit, db):
     cli.add_command(group)
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 from acl_imapd_admin.cli import cli
 
+from acl_imapd.access.lints import KINDS
 from acl_imapd.commands.table import extension_table
 from acl_imapd.config import Settings, load_settings
 
@@ -35,3 +36,9 @@ def test_every_administrators_verb_is_documented_and_has_an_example():
         for verb, command in group.commands.items():
             assert f"`{noun} {verb}" in text, f"{noun} {verb}"
             assert f"acl-imapd-admin {noun} {verb}" in (command.help or ""), f"{noun} {verb}"
+
+
+def test_every_finding_of_a_review_is_documented_with_its_meaning():
+    text = (ROOT / "docs/administration.md").read_text()
+    for kind, meaning in KINDS.items():
+        assert f"| `{kind}` | {meaning} |" in text

@@ -112,7 +112,7 @@ def explain(
     acl = read_acl(conn, mailbox.acl_id)
     entries = acl.entries if acl is not None else ()
     owns = is_owner(mailbox, identity)
-    managing = _best([way for way in ways if way.manager and way.team_id == mailbox.owner_team_id], now)
+    managing = best_way([way for way in ways if way.manager and way.team_id == mailbox.owner_team_id], now)
     rights = effective_rights(entries, identity, is_owner=owns, allow_anyone=allow_anyone, now=now)
     # Whoever would be in every team and the owner: to find what names the user but does not count.
     teams = frozenset(way.team_id for way in ways)
@@ -122,7 +122,7 @@ def explain(
         for entry in entries
         if matches(entry.identifier, at_most, is_owner=owns or managing is not None)
     )
-    led = tuple(_led(_best(some, now), now) for some in _by_team(ways).values())
+    led = tuple(_led(best_way(some, now), now) for some in _by_team(ways).values())
     return Explanation(
         user=user.name,
         folder=folder_name(conn, namespaces, mailbox),
@@ -146,7 +146,7 @@ def _by_team(ways: Iterable[Way]) -> dict[TeamId, list[Way]]:
     return found
 
 
-def _best(ways: Sequence[Way], now: float) -> Way | None:
+def best_way(ways: Sequence[Way], now: float) -> Way | None:
     """The shortest that is open now, else the shortest."""
     return next((way for way in ways if in_force(way, now)), ways[0] if ways else None)
 
@@ -175,7 +175,7 @@ def _matched(
     via: tuple[str, ...] = (user,)
     because = _switched_off(entry, allow_anyone=allow_anyone) or _limit(entry, now, "it")
     if entry.identifier.kind == IdentifierKind.TEAM:
-        way = _best([way for way in ways if way.team_id == entry.identifier.id], now)
+        way = best_way([way for way in ways if way.team_id == entry.identifier.id], now)
         assert way is not None
         via = (user, *via_teams(way))
         because = because or why_not(way.edges, now)
@@ -257,7 +257,7 @@ class Entries:
 
     def __init__(self, entries: Sequence[AclEntry]) -> None:
         self.all = tuple(entries)
-        self._common = [one for one in entries if one.identifier.kind != IdentifierKind.USER]
+        self.common = [one for one in entries if one.identifier.kind != IdentifierKind.USER]
         self._own: dict[int, list[AclEntry]] = {}
         for one in entries:
             if one.identifier.kind == IdentifierKind.USER:
@@ -266,11 +266,15 @@ class Entries:
     def of(self, user_id: UserId) -> Sequence[AclEntry]:
         """Those that can concern the user."""
         own = self._own.get(user_id)
-        return self._common if own is None else [*self._common, *own]
+        return self.common if own is None else [*self.common, *own]
+
+    def own(self, user_id: UserId) -> Sequence[AclEntry]:
+        """Those that name the user itself."""
+        return self._own.get(user_id, ())
 
     def granting(self) -> list[AclEntry]:
         """Those that give something to a domain or to everybody."""
-        return [one for one in self._common if not one.negative and one.identifier.kind in _BROAD]
+        return [one for one in self.common if not one.negative and one.identifier.kind in _BROAD]
 
     def domains(self) -> list[str]:
         """The domains that are given something."""

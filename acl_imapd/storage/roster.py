@@ -79,6 +79,17 @@ class Memberships:
         """Whoever is a member of something directly."""
         return {edge.user_id for edge in self.edges if edge.user_id is not None}
 
+    def lasting_above(self, team_id: int) -> frozenset[int]:
+        """The teams that the team is in without a limit, at any depth."""
+        found: set[int] = set()
+        pending = [team_id]
+        while pending:
+            for edge in self._above.get((False, pending.pop()), ()):
+                if edge.since is None and edge.until is None and edge.team_id not in found:
+                    found.add(edge.team_id)
+                    pending.append(edge.team_id)
+        return frozenset(found)
+
     def ways(self, user_id: UserId) -> list[Way]:
         """The shortest way from the user to each team for each pair of limits, the short ones first."""
         found: dict[tuple[TeamId, bool, float | None, float | None], Way] = {}
@@ -89,17 +100,19 @@ class Memberships:
                 continue
             found[key] = way
             pending += [
-                Way((*way.edges, edge), _last(way.since, edge.since), _first(way.until, edge.until))
+                Way((*way.edges, edge), latest(way.since, edge.since), earliest(way.until, edge.until))
                 for edge in self._above.get((False, way.team_id), ())
             ]
         return list(found.values())
 
 
-def _last(one: float | None, other: float | None) -> float | None:
+def latest(one: float | None, other: float | None) -> float | None:
+    """The later of two beginnings; None: it always held."""
     return other if one is None else one if other is None else max(one, other)
 
 
-def _first(one: float | None, other: float | None) -> float | None:
+def earliest(one: float | None, other: float | None) -> float | None:
+    """The earlier of two ends; None: there is none."""
     return other if one is None else one if other is None else min(one, other)
 
 
