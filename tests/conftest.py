@@ -78,7 +78,7 @@ def postgresql_template() -> Iterator[str]:
         if os.environ.get("ACL_IMAPD_REQUIRE_POSTGRESQL"):
             raise
         pytest.skip(f"no PostgreSQL: {str(error).splitlines()[0]}")
-    database = Database.open(_url(name), blob_dir=Path("/nonexistent"))
+    database = Database.open(database_url(name), blob_dir=Path("/nonexistent"))
     migrate.upgrade(database)
     database.write_now(fill)
     database.close()
@@ -86,7 +86,17 @@ def postgresql_template() -> Iterator[str]:
     _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _url(name: str) -> str:
+def create_database(name: str, template: str = "template1") -> None:
+    """On PostgreSQL, a copy of another."""
+    _postgresql(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def drop_database(name: str) -> None:
+    """On PostgreSQL, whoever is connected to it."""
+    _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def database_url(name: str) -> str:
     return POSTGRESQL.rpartition("/")[0].replace("+psycopg", "") + "/" + name
 
 
@@ -102,11 +112,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     else:
         template = request.getfixturevalue("postgresql_template")
         name = f"acl_imapd_test_{uuid.uuid4().hex[:12]}"
-        _postgresql(f"CREATE DATABASE {name} TEMPLATE {template}")
-        opened = Database.open(_url(name), blob_dir=tmp_path / "blobs", now=TimeOfDay())
+        create_database(name, template)
+        opened = Database.open(database_url(name), blob_dir=tmp_path / "blobs", now=TimeOfDay())
         yield opened
         opened.close()
-        _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(name)
 
 
 class TimeOfDay:
