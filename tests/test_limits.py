@@ -245,3 +245,32 @@ def test_what_has_ended_is_removed_and_the_audit_log_tells(world):
     assert (entry.action, entry.channel, entry.object, entry.reason) == ("acl-ended", "expiry", "shared:Team", "audit")
     assert (team.action, team.before["member"]) == ("team-ended", "ann")
     world.database.read_now(verify_chain)
+
+
+def test_a_client_that_gives_what_is_only_to_come_gives_it_now(world):
+    """RFC 4314 §3.1: after SETACL, GETACL shows it.  The end of the grant stays."""
+    until = time.time() + 500
+    only(world, "bob", "lrs", since=time.time() + 100, until=until)
+    ann, bob = world.client("ann"), world.client("bob")
+    assert "bob" not in ann.ok(f'GETACL "{FOLDER}"')
+
+    ann.ok(f'SETACL "{FOLDER}" bob +lr')
+
+    assert " bob lr" in ann.ok(f'GETACL "{FOLDER}"')
+    bob.ok(f'SELECT "{FOLDER}"')
+    assert entries(world)["bob"].until == until
+    ann.ok(f'DELETEACL "{FOLDER}" bob')
+    assert "bob" not in entries(world)
+
+
+def test_a_grant_that_is_inherited_as_it_is_gives_the_folder_an_acl_of_its_own(world):
+    """PRODUCT: the first SETACL does.  Who names bob on the folder itself means him to stay."""
+    world.create("Team/Sub")
+    world.create("Team/Other")
+    ann = world.client("ann")
+
+    ann.ok(f'SETACL "{FOLDER}/Sub" ann lrswipkxtea')
+    ann.ok(f'DELETEACL "{FOLDER}" group:crew')
+
+    assert "group:crew" in ann.ok(f'GETACL "{FOLDER}/Sub"')
+    assert "group:crew" not in ann.ok(f'GETACL "{FOLDER}/Other"')

@@ -7,7 +7,7 @@ begins with it, so that nothing that begins after a revocation has committed sti
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from acl_imapd.types import AclId, MailboxId, UserId
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class Bounded(OrderedDict[K, V], Generic[K, V]):
@@ -93,6 +94,7 @@ class Directory:
         self._epochs = Epochs(-1, -1, -1)
         self._generation = 0
         self._catch_up = Coalesced(self._read_news)
+        self._read_anyway = False
         self._homes: Bounded[str, UserId | None] = Bounded(20_000)
         self._places: Bounded[tuple[UserId | None, str], Mailbox | None] = Bounded(20_000)
         self._acls: Bounded[AclId, Acl] = Bounded(20_000)
@@ -107,6 +109,20 @@ class Directory:
         return self._clock.now()
 
     # -- freshness --------------------------------------------------------------------------------------
+
+    @property
+    def epochs(self) -> Epochs:
+        """Those of which nothing remembered is older."""
+        return self._epochs
+
+    async def steady(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What *look* finds, when nothing was forgotten while it waited for something: it is as of one moment, and not
+        older than what watchers have been told."""
+        while True:
+            generation = self._generation
+            found = await look()
+            if generation == self._generation:
+                return found
 
     async def refresh(self) -> None:
         """After this nothing remembered is older than the call, and every watcher has been told."""
@@ -144,11 +160,15 @@ class Directory:
         return self._source.peek() != self._epochs
 
     async def _read_news(self) -> None:
-        since = self._epochs
-        watched = sorted(self._watchers)
-        users = sorted({watcher.user_id for watchers in self._watchers.values() for watcher in watchers})
-        news = await self._database.read(read_news, since, watched, users)
-        if news.epochs == since:
+        anyway, self._read_anyway = self._read_anyway, False
+        while True:
+            since = self._epochs
+            watched, users = self._whats_watched()
+            news = await self._database.read(read_news, since, watched, users, anyway=anyway)
+            # Not if somebody came meanwhile, of whom nothing was read, or somebody else looked and saw more.
+            if self._whats_watched() == (watched, users) and self._epochs == since:
+                break
+        if news.epochs == since and not anyway:
             return
         self._forget(since, news.epochs, news.changed_acls)
         self._identities.update(news.identities)
@@ -161,6 +181,10 @@ class Directory:
             else:
                 self._watched[mailbox_id] = mailbox
         self._tell_watchers()
+
+    def _whats_watched(self) -> tuple[list[MailboxId], list[UserId]]:
+        users = {watcher.user_id for watchers in self._watchers.values() for watcher in watchers}
+        return sorted(self._watchers), sorted(users)
 
     def _tell_watchers(self) -> None:
         for watchers in list(self._watchers.values()):
@@ -182,12 +206,17 @@ class Directory:
     def _time_has_come(self) -> None:
         self._call_off = None
         self._wakes_at = inf
+        at_hand = True
         for mailbox_id, watchers in self._watchers.items():
             mailbox = self._watched.get(mailbox_id)
             if mailbox is not None:
                 for watcher in watchers:  # sets the next alarm
-                    self.rights_now(mailbox, watcher.user_id)
-        self._tell_watchers()
+                    at_hand &= self.rights_now(mailbox, watcher.user_id) is not None
+        if at_hand:
+            self._tell_watchers()
+        else:
+            self._read_anyway = True
+            self._catch_up.request()
 
     def close(self) -> None:
         """Call the alarm off."""

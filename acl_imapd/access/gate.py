@@ -6,23 +6,39 @@ exactly the answer for a mailbox that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
 
+from acl_imapd.access.confirm import Asker, Found, Stale, first_confirmed, rename
 from acl_imapd.access.directory import Directory
 from acl_imapd.access.last_used import LastUsed
 from acl_imapd.access.listing import Listed, Listing
 from acl_imapd.access.namespaces import DELIMITER, INBOX, Namespaces, Place, parent_path, valid_new_path
 from acl_imapd.access.rights import NONE, Rights, format_rights
 from acl_imapd.access.view import MailboxView
-from acl_imapd.errors import AlreadyExists, AuthorizationFailed, Cannot, NonExistent, NoPerm, TryCreate, UseAttr
+from acl_imapd.errors import (
+    AlreadyExists,
+    AuthorizationFailed,
+    Cannot,
+    InUse,
+    NonExistent,
+    NoPerm,
+    TryCreate,
+    UseAttr,
+)
 from acl_imapd.mailbox.cache import Indexes
 from acl_imapd.storage import mailboxes, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.accounts import Actor, Identity
+from acl_imapd.storage.database import Connection
 from acl_imapd.storage.mailboxes import Mailbox, Status
 from acl_imapd.storage.reactor import AsyncDatabase
 from acl_imapd.types import MailboxId, UserId
+
+P = ParamSpec("P")
+T = TypeVar("T")
+MAX_LOOKS = 20  # so often, while each time somebody takes away what was found
 
 __all__ = ["Access", "Gate", "Needs", "any_of", "to_write_into"]
 
@@ -83,6 +99,8 @@ class Access:
         identity = await self.gate.directory.identity(self.user_id)
         if identity is None:
             raise AuthorizationFailed("This account is disabled")
+        if identity.name != self.user_name:  # renamed meanwhile: what is under the new name is this user's own now
+            self.user_name, self.actor = identity.name, Actor(identity.name, "imap", self.actor.peer)
         return identity
 
     async def open(self, name: str, needs: Needs) -> MailboxView:
@@ -98,12 +116,27 @@ class Access:
 
     async def _find(self, place: Place | None) -> tuple[Mailbox | None, Rights]:
         """The mailbox there and this user's rights on it; (None, no rights) where there is none."""
-        identity = await self.identity()
-        if place is None:
-            return None, NONE
         directory = self.gate.directory
-        mailbox = await directory.mailbox(place.home, place.path)
-        return (mailbox, await directory.rights(mailbox, identity)) if mailbox is not None else (None, NONE)
+
+        async def look() -> tuple[Mailbox | None, Rights]:
+            identity = await self.identity()
+            mailbox = await directory.mailbox(place.home, place.path) if place is not None else None
+            return (mailbox, await directory.rights(mailbox, identity)) if mailbox is not None else (None, NONE)
+
+        return await directory.steady(look)
+
+    def asker(self) -> Asker:
+        """Who this is, for a transaction that looks at the rights once more."""
+        return Asker(self.user_id, self.gate.directory.allow_anyone)
+
+    async def settle(self, change: Callable[[], Awaitable[T]]) -> T:
+        """What *change* returns, which looks at the rights, and writes only while they are as it found them."""
+        for _ in range(MAX_LOOKS):
+            try:
+                return await change()
+            except Stale:
+                await self.gate.directory.refresh()
+        raise InUse("The rights here are being changed again and again; try once more")
 
     async def listing(self) -> Listing:
         """All this user can see."""
@@ -118,14 +151,29 @@ class Access:
 
     async def create(self, name: str, *, special_use: str | None = None) -> MailboxId:
         """Make a mailbox, and the missing levels above it.  RFC 3501 §6.3.3, RFC 4314 §4 (``k``)."""
-        place = await self.place_for_new(name)
-        if special_use is not None and place.home != self.user_name:
-            raise UseAttr("A special use is for your own folders")
-        home_id = await self._home_id(place)
-        made = await self.gate.database.write(
-            mailboxes.create_mailbox, self.actor, home_id, place.path, special_use=special_use
+
+        async def change() -> MailboxId:
+            place, found = await self.place_for_new(name)
+            if special_use is not None and place.home != self.user_name:
+                raise UseAttr("A special use is for your own folders")
+            home_id = await self._home_id(place)
+            made = await self._change_tree(
+                found, mailboxes.create_mailbox, self.actor, home_id, place.path, special_use=special_use
+            )
+            return made.id
+
+        return await self.settle(change)
+
+    async def _change_tree(
+        self,
+        found: Sequence[Found],
+        fn: Callable[Concatenate[Connection, P], Mailbox],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Mailbox:
+        return await self.gate.database.write(
+            first_confirmed, self.asker(), found, lambda conn: fn(conn, *args, **kwargs), at_their_places=True
         )
-        return made.id
 
     async def _home_id(self, place: Place) -> UserId | None:
         if place.home is None:
@@ -135,8 +183,8 @@ class Access:
             raise NonExistent()
         return inbox.home_id
 
-    async def place_for_new(self, name: str) -> Place:
-        """The place of *name*, if this user may make a mailbox there.
+    async def place_for_new(self, name: str) -> tuple[Place, list[Found]]:
+        """The place of *name*, if this user may make a mailbox there; and what that hangs on.
 
         The nearest level above that the user may know of decides: its ``k``, or nothing.  Levels the user may
         not know of are passed over as if they were missing, so that nothing can be learnt from the refusal.
@@ -153,16 +201,17 @@ class Access:
             raise AlreadyExists("There is a folder of that name already")
         above = parent_path(place.path)
         while above:
+            epochs = self.gate.directory.epochs
             parent, parent_rights = await self._find(Place(place.home, above))
             if parent is not None and parent_rights & Rights.k:
                 if mailbox is not None:
                     raise AlreadyExists("There is a folder of that name already")
-                return place
+                return place, [Found(parent, Rights.k, epochs)]
             if parent is not None and parent_rights & Rights.l:
                 raise NoPerm("You need the right k on the folder above")
             above = parent_path(above)
         if place.home == self.user_name:
-            return place
+            return place, []
         if place.home is not None and place.path != INBOX:  # Other Users/alice/x is below her INBOX's name
             inbox, inbox_rights = await self._find(Place(place.home, INBOX))
             if inbox is not None and inbox_rights & Rights.l:
@@ -178,24 +227,25 @@ class Access:
 
     async def rename(self, old: str, new: str) -> MailboxId:
         """Give a mailbox another name: ``x`` on it and all below it, ``k`` above the new name.  RFC 4314 §4."""
+        return await self.settle(lambda: self._rename(old, new))
+
+    async def _rename(self, old: str, new: str) -> MailboxId:
         place = self.gate.namespaces.place(old, self.user_name)
-        database = self.gate.database
         if place is not None and place == Place(self.user_name, INBOX):
-            target = await self.place_for_new(new)
+            target, found = await self.place_for_new(new)
             if target.home != self.user_name:
                 raise Cannot("The messages of INBOX can be moved to your own folders only")
-            made = await database.write(mailboxes.move_inbox, self.actor, self.user_id, target.path)
+            made = await self._change_tree(found, mailboxes.move_inbox, self.actor, self.user_id, target.path)
             return made.id
         view = await self.open(old, Needs(Rights.x))
-        target = await self.place_for_new(new)
+        await view.check(Rights.x)
+        target, found = await self.place_for_new(new)
         assert place is not None
         if target.home != place.home or place.path == INBOX:
             raise Cannot("A folder stays in the tree it is in; copy the messages instead")
-        identity = await self.identity()
-        for below in await database.read(mailboxes.read_descendants, view.mailbox):
-            if not await self.gate.directory.rights(below, identity) & Rights.x:
-                raise NoPerm("You need the right x on every folder below this one")
-        renamed = await database.write(mailboxes.rename_mailbox, self.actor, view.mailbox.id, target.path)
+        renamed = await self._change_tree(
+            [*found, view.found()], rename, self.asker(), self.actor, view.mailbox, target.path
+        )
         return renamed.id
 
     # -- subscriptions --------------------------------------------------------------------------------------

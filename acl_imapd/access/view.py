@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from acl_imapd.access.confirm import Found, confirm, first_confirmed
 from acl_imapd.access.rights import (
     ANSWERED,
     CHANGES_MAILBOX,
@@ -32,6 +33,7 @@ from acl_imapd.storage import bodies, mailboxes, messages, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import BodyData
 from acl_imapd.storage.database import Connection
+from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.mailboxes import Mailbox, Status
 from acl_imapd.storage.messages import Appended, Changes, Copied, NewMessage
 from acl_imapd.types import BodyId, MailboxId
@@ -59,8 +61,11 @@ def requires(
     ) -> Callable[Concatenate[MailboxView, P], Awaitable[T]]:
         @wraps(method)
         async def checked(self: MailboxView, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            await self.check(needed)
-            return await method(self, *args, **kwargs)
+            async def look_and_do() -> T:
+                await self.check(needed)
+                return await method(self, *args, **kwargs)
+
+            return await self.access.settle(look_and_do)
 
         checked.needed_rights = needed  # type: ignore[attr-defined]  # what the tests of this module walk
         return checked
@@ -75,15 +80,30 @@ class MailboxView:
         self.access = access
         self.mailbox = mailbox
         self.name = name
+        self._held: Found | None = None
 
     # -- rights ---------------------------------------------------------------------------------------------
 
     async def rights(self) -> Rights:
         """What the user may do now."""
-        current = self.access.gate.directory.watched(self.mailbox.id)
-        if current is not None:
-            self.mailbox = current
-        return await self.access.gate.directory.rights(self.mailbox, await self.access.identity())
+        directory = self.access.gate.directory
+
+        async def look() -> Rights:
+            current = directory.watched(self.mailbox.id)
+            if current is not None:
+                self.mailbox = current
+            identity = await self.access.identity()
+            return await directory.rights(self.mailbox, identity)
+
+        epochs = directory.epochs
+        rights = await directory.steady(look)
+        self._held = Found(self.mailbox, rights, epochs)
+        return rights
+
+    def found(self) -> Found:
+        """What :meth:`rights` found last, to be confirmed in a transaction."""
+        assert self._held is not None
+        return self._held
 
     async def check(self, needed: Rights) -> Rights:
         """The rights, if all of *needed* are among them."""
@@ -145,7 +165,7 @@ class MailboxView:
             raise Cannot("Say whose rights to change: a user, group:TEAM, owner or authenticated")
         access = self.access
         try:
-            await access.gate.database.write(
+            await self._change(
                 _change_acl, access.actor, self.mailbox.id, name, negative, op, rights,
                 access.gate.directory.allow_anyone, access.gate.auto_subscribe,
             )  # fmt: skip
@@ -182,7 +202,7 @@ class MailboxView:
     @requires(Rights.x)
     async def delete(self) -> None:
         """Remove it.  HasChildren while there are folders below."""
-        await self.access.gate.database.write(mailboxes.delete_mailbox, self.access.actor, self.mailbox.id)
+        await self._change(mailboxes.delete_mailbox, self.access.actor, self.mailbox.id)
 
     @requires(Rights.l)
     async def subscribe(self) -> None:
@@ -230,7 +250,7 @@ class MailboxView:
         ]
         blobs = self.access.gate.database.database.blobs
         appended = await self._write(
-            [self.mailbox.id], messages.insert_messages, self.mailbox.id, self.access.user_id, kept, blobs=blobs
+            [self], messages.insert_messages, self.mailbox.id, self.access.user_id, kept, blobs=blobs
         )
         self._note_use()
         return appended
@@ -249,6 +269,7 @@ class MailboxView:
         database = self.access.gate.database
         return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
 
+    @requires(Rights.r)
     async def store_flags(self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str]) -> tuple[int, int, int]:
         r"""Add (``+``), remove (``-``) or replace (``""``) flags; the masks (added, removed) that were allowed
         and the modseq.  Bit 0 is this user's \Seen.
@@ -279,7 +300,7 @@ class MailboxView:
             "remove_keywords": kept if how == "-" else (),
             "only_keywords": how == "" and may_keywords,
         }
-        modseq = await self._write([self.mailbox.id], _store, self.mailbox.id, self.access.user_id, uids, masks)
+        modseq = await self._write([self], _store, self.mailbox.id, self.access.user_id, uids, masks)
         return add, remove, modseq
 
     def _lacking(self, rights: Rights, flags: int, keywords: Sequence[str]) -> str:
@@ -292,20 +313,19 @@ class MailboxView:
             lacking |= Rights.w
         return format_rights(lacking)
 
+    @requires(Rights.r)
     async def mark_seen(self, uids: RangeSet) -> bool:
         r"""Set \Seen as reading does, where the right ``s`` allows; False where it does not.  RFC 4314 §4."""
         rights = await self.check(Rights.r)
         if not rights & Rights.s:
             return False
-        await self._write(
-            [self.mailbox.id], messages.store_flags, self.mailbox.id, self.access.user_id, uids, seen=True
-        )
+        await self._write([self], messages.store_flags, self.mailbox.id, self.access.user_id, uids, seen=True)
         return True
 
     @requires(Rights.e)
     async def expunge(self, uids: RangeSet | None) -> RangeSet:
         r"""Remove the messages marked \Deleted, all or of *uids*."""
-        return await self._write([self.mailbox.id], messages.expunge, self.mailbox.id, uids)
+        return await self._write([self], messages.expunge, self.mailbox.id, uids)
 
     async def may_expunge(self) -> bool:
         """True with ``e``: what CLOSE asks, which is OK without.  RFC 4314 §4."""
@@ -324,7 +344,7 @@ class MailboxView:
     async def _transfer(self, fn: Callable[..., Copied], uids: Sequence[int], target: MailboxView) -> Copied:
         rights = await target.check(Rights.i)
         copied = await self._write(
-            [self.mailbox.id, target.mailbox.id], fn, self.mailbox.id, target.mailbox.id, self.access.user_id, uids,
+            [self, target], fn, self.mailbox.id, target.mailbox.id, self.access.user_id, uids,
             flag_mask=target.flag_mask(rights),
             keep_seen=bool(rights & Rights.s),
             allow_keywords=bool(rights & Rights.w),
@@ -332,30 +352,36 @@ class MailboxView:
         target._note_use()
         return copied
 
-    async def _write(self, touched: Sequence[MailboxId], fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run *fn* in a transaction which then reads what it changed in the open indexes; commit; publish."""
-        indexes = self.access.gate.indexes
+    async def _change(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *fn*, which changes rights or the tree, in a transaction that begins with a look at the rights."""
+        access = self.access
+        found = [self.found()]
+        return await access.gate.database.write(
+            first_confirmed, access.asker(), found, lambda conn: fn(conn, *args, **kwargs), at_their_places=False
+        )
+
+    async def _write(self, views: Sequence[MailboxView], fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run *fn* in a transaction which then reads what it changed in the open indexes of *views*, and ends with a
+        look at the rights there; commit; publish."""
+        gate = self.access.gate
         since = []
-        for mailbox_id in dict.fromkeys(touched):
-            index = indexes.loaded(mailbox_id)
+        for mailbox_id in dict.fromkeys(view.mailbox.id for view in views):
+            index = gate.indexes.loaded(mailbox_id)
             if index is not None:
                 since.append((mailbox_id, index.highest_modseq))
-        result: T
-        result, changes = await self.access.gate.database.write(_with_changes, since, fn, args, kwargs)
+        found = [view.found() for view in views]
+
+        def work(conn: Connection) -> tuple[T, list[Changes | None], Epochs]:
+            result = fn(conn, *args, **kwargs)
+            changes = [messages.read_changes(conn, mailbox_id, modseq) for mailbox_id, modseq in since]
+            return result, changes, confirm(conn, self.access.asker(), found)
+
+        result, changes, epochs = await gate.database.write(work)
+        if epochs != gate.directory.epochs:
+            await gate.directory.refresh()  # or somebody who has lost the folder would hear of this
         for change in changes:
-            indexes.apply(change)
+            gate.indexes.apply(change)
         return result
-
-
-def _with_changes(
-    conn: Connection,
-    since: Sequence[tuple[MailboxId, int]],
-    fn: Callable[..., T],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> tuple[T, list[Changes | None]]:
-    result = fn(conn, *args, **kwargs)
-    return result, [messages.read_changes(conn, mailbox_id, modseq) for mailbox_id, modseq in since]
 
 
 def _store(conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any]) -> int:

@@ -41,7 +41,11 @@ async def examine(session: Session, _cmd: Name, mailbox: MailboxView) -> Done:
 
 async def _select(session: Session, view: MailboxView, *, read_only: bool) -> Done:
     index = await view.index()
-    rights = await view.rights()
+    try:
+        rights = await view.check(Rights.r)  # while the index was read nobody could tell this session
+    except ImapError:
+        session.site.gate.indexes.close(index)
+        raise
     writable = not read_only and view.changes_mailbox(rights)
     selected = Selected(index, session.user_id, own_seen=view.own_seen, read_only=read_only)
     if session.closed:

@@ -192,7 +192,12 @@ class Service:
         if kind == "e":
             ensureDeferred(self.directory.refresh()).addErrback(self._look_later)
         elif kind == "m" and ident.isdecimal():
-            ensureDeferred(self.indexes.refresh(MailboxId(int(ident)))).addErrback(self._look_later)
+            ensureDeferred(self._mailbox_changed(MailboxId(int(ident)))).addErrback(self._look_later)
+
+    async def _mailbox_changed(self, mailbox_id: MailboxId) -> None:
+        if mailbox_id in self.indexes.in_use():
+            await self.directory.refresh()  # first, or somebody who has lost the folder hears what came after
+        await self.indexes.refresh(mailbox_id)
 
     def _listening_ended(self, reason: str) -> None:
         """The connection that listens is gone: sessions are told by nobody else, so another one must be there soon."""

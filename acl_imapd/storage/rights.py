@@ -281,9 +281,11 @@ def change_entry(
 
     A mailbox that follows its parent gets an ACL of its own first, which starts as the parent's; so what was given
     on it outlives a change of the parent's, though it was there already.  Else a change that changes nothing writes
-    nothing, and is False.  Without *terms_* (a client's SETACL) the limits of an entry
-    in force stay, or who may change rights would lengthen them without knowing; its role goes, for letters; a new
-    one subscribes whom it makes see the folder as *subscribe* says.
+    nothing, and is False.  A new entry subscribes whom it makes see the folder as *subscribe* says.
+
+    Without *terms_* it is a client's SETACL.  It changes what GETACL shows, so an entry that is to begin later is as
+    none to it, and what is given now replaces that; the end of an entry stays, or who may change rights would put it
+    off without knowing.  A role goes, for letters.
     """
     lock_site(conn)
     now = time_of(conn)
@@ -300,7 +302,8 @@ def change_entry(
     }
     found = _SAME[identifier.kind].first(conn, entry)
     ended = found is not None and found.until is not None and found.until <= now
-    old = parse_rights(found.rights) if found is not None and not ended else NONE
+    planned = terms_ is None and op != "remove" and found is not None and found.since is not None and now < found.since
+    old = parse_rights(found.rights) if found is not None and not ended and not planned else NONE
     new = rights if op == "set" else old | rights if op == "add" else old & ~rights
     before = Terms(subscribe=subscribe)
     if found is not None and not ended:
@@ -309,8 +312,12 @@ def change_entry(
         after = terms_ if terms_.reason is not None else replace(terms_, reason=before.reason)
     else:
         after = before if new == old else replace(before, role_id=None)
+        if planned:
+            after = replace(after, since=None, role_id=None)
     pinned = row.acl_own or not new
-    if new == old and pinned and not ended and (after == before or found is None):
+    if op == "add" and not rights:
+        return False
+    if new == old and pinned and not ended and not planned and (after == before or found is None):
         return False
     if not row.acl_own:
         inherited = read_acl(conn, row.acl_id)

@@ -65,14 +65,22 @@ class News:
     acls: dict[AclId, Acl]
 
 
-def read_news(conn: Connection, since: Epochs, mailbox_ids: Sequence[MailboxId], user_ids: Sequence[UserId]) -> News:
+def read_news(
+    conn: Connection,
+    since: Epochs,
+    mailbox_ids: Sequence[MailboxId],
+    user_ids: Sequence[UserId],
+    *,
+    anyway: bool = False,
+) -> News:
     """The epochs now; the ACLs changed after *since*; with every change, the mailboxes, identities and ACLs
-    that somebody who has *mailbox_ids* selected depends on, read in the same snapshot."""
+    that somebody who has *mailbox_ids* selected depends on, read in the same snapshot; with *anyway* these in any case.
+    Of the beginning (an epoch below 0) no ACL has changed since: nobody has remembered one."""
     epochs = read_epochs(conn)
-    changed = tuple(read_changed_acls(conn, since.acl)) if epochs.acl != since.acl else ()
+    changed = tuple(read_changed_acls(conn, since.acl)) if epochs.acl != since.acl >= 0 else ()
     mailboxes = {mailbox.id: mailbox for mailbox in read_mailboxes(conn, mailbox_ids)}
     identities: dict[UserId, Identity] = {}
-    if epochs.identity != since.identity:
+    if anyway or epochs.identity != since.identity:
         for user_id in user_ids:
             identity = read_identity(conn, user_id)
             if identity is not None:

@@ -1,0 +1,611 @@
+"""The server, its administrator's commands and tests/model.py do the same and are asked the same, again and again.
+
+ACL_IMAPD_MODEL_STEPS=2000 pytest tests/test_model.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acl_imapd_admin.cli import main
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from acl_imapd.access.explain import explain, what_can, who_can
+from acl_imapd.access.rights import Rights
+from acl_imapd.config import ImapSettings, Settings
+from acl_imapd.storage import accounts, expiry, mailboxes, migrate
+from acl_imapd.storage.database import Connection, Database
+from tests.conftest import (
+    ACTOR,
+    PASSWORD_HASH,
+    Client,
+    TimeOfDay,
+    World,
+    create_database,
+    database_url,
+    drop_database,
+    give,
+)
+from tests.model import LETTERS, Entry, Folder, Member, Refusal, Site, letters, shown, shown_to_clients
+
+STEPS = int(os.environ.get("ACL_IMAPD_MODEL_STEPS", "30"))
+SHARED = ("Team", "Team/a", "Team/a/b", "Team/c", "Ops", "Ops/a", "ops", "Ops/a/Team")
+PERSONAL = ("INBOX", "INBOX/q", "Work", "Work/a", "Work/a/b")
+USERS = ("ann", "bob", "cat@x.example", "dan@x.example", "eve@y.example")
+TEAMS = ("crew", "leads", "all")
+ROLES = ("reader", "editor", "auditor")
+AT_FIRST = 3  # of USERS
+SPECIAL = ("INBOX", "Drafts", "Sent", "Junk", "Trash")
+
+some_rights = st.one_of(
+    st.sampled_from(("", "l", "lr", "lrs", "lrswipkxtea", "la", "r", "i", "lrk", "lrx", "lrkxa", "cd", "wte")),
+    st.sets(st.sampled_from(LETTERS)).map("".join),
+)
+seconds = st.one_of(st.none(), st.sampled_from((10, 60, 150)))
+
+
+@dataclass
+class Open:
+    """A session in IDLE, with a folder selected."""
+
+    client: Client
+    user: int
+    folder: int
+    flags: set[str]
+
+
+def begin(conn: Connection) -> None:
+    """ann, bob and cat with an INBOX each; bob in crew, crew in leads, which ann manages; a tree of leads'."""
+    for name in USERS[:AT_FIRST]:
+        accounts.insert_user(conn, ACTOR, name, PASSWORD_HASH, special_folders={})
+    for name in TEAMS[:2]:
+        accounts.insert_team(conn, ACTOR, name)
+    accounts.join_team(conn, ACTOR, "crew", "bob")
+    accounts.join_team(conn, ACTOR, "leads", "group:crew")
+    accounts.join_team(conn, ACTOR, "leads", "ann", manager=True)
+    leads = accounts.read_team(conn, "leads")
+    assert leads is not None
+    for path in ("Team", "Team/a", "Team/a/b"):
+        made = mailboxes.create_mailbox(conn, ACTOR, None, path, owner_team=leads.id)
+        if path != "Team/a/b":
+            give(conn, made.id, "group:leads", "lrswite")
+
+
+def modelled(now: float) -> Site:
+    """The same in the model."""
+    site = Site(now)
+    ann, bob, _ = (site.add_user(name, ("INBOX",)) for name in USERS[:AT_FIRST])
+    crew, leads = (site.add_team(name) for name in TEAMS[:2])
+    site.join(crew, Member(("user", bob), False))
+    site.join(leads, Member(("team", crew), False))
+    site.join(leads, Member(("user", ann), True))
+    for path in ("Team", "Team/a", "Team/a/b"):
+        folder = site.folders[site.add_folder(None, path, ("team", leads))]
+        if path != "Team/a/b":
+            site.grant(folder, Entry(("team", leads), False, letters("lrswite")))
+    return site
+
+
+class Rights_(RuleBasedStateMachine):
+    """One site in two books."""
+
+    def __init__(self, make: Callable[[], Database]) -> None:
+        super().__init__()
+        self.database = make()
+        self.world = World(self.database, Settings(imap=ImapSettings(idle_timeout_s=10**7)))
+        self.site = modelled(self.database.now())
+        self.clients: dict[int, Client] = {}
+        self.open: list[Open] = []
+        self.touched: list[int] = []
+
+    def teardown(self) -> None:
+        self.world.close()
+        self.database.close()
+
+    # -- means ------------------------------------------------------------------------------------------------
+
+    def cli(self, *arguments: str) -> tuple[int, str]:
+        """The administrator's command: exit code and output."""
+        out, err = io.StringIO(), io.StringIO()
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main(["--database", self.database.url, *arguments], self.database.now)
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        assert code in (0, 1), err.getvalue()
+        return code, out.getvalue()
+
+    def both(self, change: Callable[..., Any], *values: Any, cli: tuple[str, ...]) -> None:
+        """The same in the model and by the administrator's command."""
+        expected = 0
+        try:
+            change(*values)
+        except Refusal:
+            expected = 1
+        assert self.cli(*cli)[0] == expected
+
+    def said(self, user: int, line: str, change: Callable[..., Any], *values: Any) -> None:
+        """The same in the model and by a client of *user*."""
+        expected = "OK"
+        try:
+            change(*values)
+        except Refusal as refusal:
+            expected = f"NO [{refusal.code}]" if refusal.code else "NO"
+        answer = self.client(user).cmd(line)
+        assert answer.tagged.startswith(expected), (line, expected, answer)
+
+    def client(self, user: int) -> Client:
+        if user not in self.clients:
+            self.clients[user] = self.world.client(self.site.users[user].name)
+        return self.clients[user]
+
+    def active(self) -> list[int]:
+        return [ident for ident, one in self.site.users.items() if not one.disabled]
+
+    def pick(self, data: st.DataObject, among: Any) -> Any:
+        return data.draw(st.sampled_from(list(among)))
+
+    def folder(self, data: st.DataObject) -> tuple[int, Folder, str]:
+        """One of those there are, more often a shared one; and its name for an administrator."""
+        known = list(self.site.folders)
+        shared = [ident for ident in known if self.site.folders[ident].home is None]
+        ident = self.pick(data, shared or known) if data.draw(st.booleans()) else self.pick(data, known)
+        found = self.site.folders[ident]
+        self.touched.append(ident)
+        return ident, found, self.site.name(found, None)
+
+    def who(self, data: st.DataObject) -> tuple[tuple[str, Any], str]:
+        """Whom an entry may name."""
+        among: list[tuple[str, Any]] = [("user", ident) for ident in self.site.users]
+        among += [("team", ident) for ident in self.site.teams] * 2
+        among += [("owner", None), ("authenticated", None)]
+        domains = {one.name.partition("@")[2] for one in self.site.users.values() if "@" in one.name}
+        among += [("domain", domain) for domain in sorted(domains)]
+        found = self.pick(data, among)
+        return found, self.site.spelled(found)
+
+    def limits(self, since: int | None, until: int | None) -> tuple[float | None, float | None, tuple[str, ...]]:
+        """Moments from now, and how the command line writes them."""
+        moments = [None if one is None else float(int(self.site.now) + one) for one in (since, until)]
+        words: list[str] = []
+        for option, moment in zip(("--since", "--until"), moments, strict=True):
+            if moment is not None:
+                words += [option, datetime.fromtimestamp(moment).isoformat()]
+        return moments[0], moments[1], tuple(words)
+
+    def some_name(self, data: st.DataObject, user: int) -> str:
+        """A folder's name as *user* writes it: there, or perhaps not."""
+        if data.draw(st.integers(0, 3)):
+            return self.site.name(self.folder(data)[1], user)
+        tree = data.draw(st.integers(0, 2))
+        if tree == 0:
+            return "Shared Folders/" + self.pick(data, SHARED)
+        if tree == 1:
+            return str(self.pick(data, PERSONAL[1:]))
+        other = self.site.users[self.pick(data, self.site.users)].name
+        return f"Other Users/{other}/" + self.pick(data, PERSONAL[1:])
+
+    # -- people -----------------------------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(USERS))
+    def add_user(self, name: str) -> None:
+        """Made behind the server's back: the command hashes a password, which takes its time."""
+        try:
+            self.site.add_user(name, SPECIAL)
+        except Refusal:
+            return
+        self.database.write_now(accounts.insert_user, ACTOR, name, PASSWORD_HASH)
+
+    @rule(data=st.data(), new=st.sampled_from(USERS))
+    def rename_user(self, data: st.DataObject, new: str) -> None:
+        user = self.pick(data, self.site.users)
+        old = self.site.users[user].name
+        self.both(self.site.rename_user, user, new, cli=("user", "rename", old, new))
+
+    @rule(data=st.data())
+    def disable_or_enable_user(self, data: st.DataObject) -> None:
+        user = self.site.users[self.pick(data, self.site.users)]
+        user.disabled = not user.disabled
+        assert self.cli("user", "disable" if user.disabled else "enable", user.name)[0] == 0
+
+    @precondition(lambda self: len(self.site.users) > 2)
+    @rule(data=st.data())
+    def remove_user(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.site.users)
+        self.both(self.site.remove_user, user, cli=("user", "remove", self.site.users[user].name, "--yes"))
+
+    @rule(name=st.sampled_from(TEAMS))
+    def add_team(self, name: str) -> None:
+        self.both(self.site.add_team, name, cli=("team", "add", name))
+
+    @precondition(lambda self: self.site.teams)
+    @rule(data=st.data(), new=st.sampled_from(TEAMS))
+    def rename_team(self, data: st.DataObject, new: str) -> None:
+        team = self.pick(data, self.site.teams)
+        self.both(self.site.rename_team, team, new, cli=("team", "rename", self.site.teams[team].name, new))
+
+    @precondition(lambda self: self.site.teams)
+    @rule(data=st.data())
+    def remove_team(self, data: st.DataObject) -> None:
+        team = self.pick(data, self.site.teams)
+        self.both(self.site.remove_team, team, cli=("team", "remove", self.site.teams[team].name, "--yes"))
+
+    @precondition(lambda self: self.site.teams)
+    @rule(data=st.data(), manager=st.booleans(), since=seconds, until=seconds)
+    def join(self, data: st.DataObject, manager: bool, since: int | None, until: int | None) -> None:
+        team = self.pick(data, self.site.teams)
+        who, spelled = self.member(data)
+        begins, ends, words = self.limits(since, until)
+        self.both(
+            self.site.join, team, Member(who, manager, begins, ends),
+            cli=("team", "join", self.site.teams[team].name, spelled, *(["--manager"] if manager else []), *words),
+        )  # fmt: skip
+
+    @precondition(lambda self: self.site.teams)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        team = self.pick(data, self.site.teams)
+        who, spelled = self.member(data)
+        self.both(self.site.leave, team, who, cli=("team", "leave", self.site.teams[team].name, spelled))
+
+    def member(self, data: st.DataObject) -> tuple[tuple[str, int], str]:
+        among = [("user", ident) for ident in self.site.users] + [("team", ident) for ident in self.site.teams]
+        found = self.pick(data, among)
+        return found, self.site.spelled(found)
+
+    @rule(name=st.sampled_from(ROLES), rights=some_rights)
+    def set_role(self, name: str, rights: str) -> None:
+        if rights:
+            self.both(self.site.set_role, name, letters(rights), cli=("role", "set", name, rights))
+
+    @precondition(lambda self: self.site.roles)
+    @rule(data=st.data())
+    def remove_role(self, data: st.DataObject) -> None:
+        name = self.pick(data, self.site.roles)
+        self.both(self.site.remove_role, name, cli=("role", "remove", name, "--yes"))
+
+    # -- entries ----------------------------------------------------------------------------------------------
+
+    @rule(data=st.data(), rights=some_rights, negative=st.integers(0, 3), since=seconds, until=seconds)
+    def grant(self, data: st.DataObject, rights: str, negative: int, since: int | None, until: int | None) -> None:
+        _, folder, name = self.folder(data)
+        who, spelled = self.who(data)
+        begins, ends, words = self.limits(since, until)
+        role = None
+        if data.draw(st.integers(0, 2)) == 0 and self.site.roles:
+            role = rights = self.pick(data, self.site.roles)
+        if not rights:
+            return
+        entry = Entry(who, not negative, set() if role else letters(rights), role, begins, ends)
+        verb = "grant" if negative else "deny"
+        self.both(self.site.grant, folder, entry, cli=("acl", verb, name, spelled, rights, *words))
+
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        _, folder, name = self.folder(data)
+        entry = self.pick(data, [*self.site.entries(folder), None])
+        who, spelled = (entry.who, self.site.spelled(entry.who)) if entry is not None else self.who(data)
+        self.both(self.site.revoke, folder, who, cli=("acl", "revoke", name, spelled))
+
+    @rule(data=st.data())
+    def inherit(self, data: st.DataObject) -> None:
+        _, folder, name = self.folder(data)
+        self.both(self.site.inherit, folder, cli=("acl", "inherit", name))
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data(), rights=some_rights, op=st.sampled_from(("", "", "+", "-")), negative=st.integers(0, 3))
+    def setacl(self, data: st.DataObject, rights: str, op: str, negative: int) -> None:
+        name, user = self.administered(data)
+        who, spelled = self.who(data)
+        if data.draw(st.integers(0, 9)) == 0:
+            who, spelled = None, "nobody"  # type: ignore[assignment]  # whom no account has for its name
+        spelled = spelled if negative else "-" + spelled
+        line = f'SETACL "{name}" "{spelled}" "{op}{rights}"'
+        self.said(user, line, self.site.setacl, user, name, who, not negative, op, letters(rights))
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data(), negative=st.integers(0, 3))
+    def deleteacl(self, data: st.DataObject, negative: int) -> None:
+        name, user = self.administered(data)
+        who, spelled = self.who(data)
+        spelled = spelled if negative else "-" + spelled
+        line = f'DELETEACL "{name}" "{spelled}"'
+        self.said(user, line, self.site.setacl, user, name, who, not negative, "", set())
+
+    def administered(self, data: st.DataObject) -> tuple[str, int]:
+        """A folder and somebody who may change its rights, where there is anybody and more often than not."""
+        _, folder, _ = self.folder(data)
+        may = [user for user in self.active() if "a" in self.site.rights(user, folder)]
+        user = self.pick(data, may) if may and data.draw(st.integers(0, 3)) else self.pick(data, self.active())
+        return self.site.name(folder, user), user
+
+    @rule(data=st.data())
+    def change_owner(self, data: st.DataObject) -> None:
+        _, folder, name = self.folder(data)
+        who, spelled = (None, "none") if data.draw(st.integers(0, 3)) == 0 else self.member(data)
+        self.both(self.site.give, folder, who, cli=("folder", "owner", name, spelled))
+
+    # -- folders ----------------------------------------------------------------------------------------------
+
+    @rule(data=st.data(), path=st.sampled_from(SHARED))
+    def add_folder(self, data: st.DataObject, path: str) -> None:
+        who, spelled = (None, "none") if data.draw(st.booleans()) else self.member(data)
+        cli = ("folder", "add", f"Shared Folders/{path}", "--owner", spelled)
+        self.both(self.site.add_folder, None, path, who, cli=cli)
+
+    @rule(data=st.data(), path=st.sampled_from(PERSONAL[1:]))
+    def add_personal_folder(self, data: st.DataObject, path: str) -> None:
+        user = self.pick(data, self.site.users)
+        cli = ("folder", "add", f"Other Users/{self.site.users[user].name}/{path}")
+        self.both(self.site.add_folder, user, path, cli=cli)
+
+    @rule(data=st.data())
+    def remove_folder(self, data: st.DataObject) -> None:
+        ident, _, name = self.folder(data)
+        self.both(self.site.remove_folder, ident, cli=("folder", "remove", name, "--yes"))
+
+    @rule(data=st.data())
+    def rename_folder(self, data: st.DataObject) -> None:
+        ident, folder, name = self.folder(data)
+        path = self.pick(data, SHARED if folder.home is None else PERSONAL[1:])
+        new = self.site.name(Folder(folder.home, path, None), None)
+        self.both(self.site.rename_folder, ident, path, cli=("folder", "rename", name, new))
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def create(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.active())
+        name = self.some_name(data, user)
+        self.said(user, f'CREATE "{name}"', self.site.create, user, name)
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.active())
+        name = self.some_name(data, user)
+        self.said(user, f'DELETE "{name}"', self.site.delete, user, name)
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def rename(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.active())
+        old, new = self.some_name(data, user), self.some_name(data, user)
+        self.said(user, f'RENAME "{old}" "{new}"', self.site.rename, user, old, new)
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def subscribe(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.active())
+        name = self.some_name(data, user)
+        self.said(user, f'SUBSCRIBE "{name}"', self.site.subscribe, user, name)
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def unsubscribe(self, data: st.DataObject) -> None:
+        user = self.pick(data, self.active())
+        name = self.some_name(data, user)
+        self.said(user, f'UNSUBSCRIBE "{name}"', self.site.unsubscribe, user, name)
+
+    # -- time, and sessions that stay ---------------------------------------------------------------------------
+
+    @rule(by=st.sampled_from((5, 9.5, 60, 200)))
+    def wait(self, by: float) -> None:
+        self.world.reactor.advance(by)
+        self.site.now += by
+
+    @rule()
+    def sweep(self) -> None:
+        """What has ended is taken out, which changes nobody's rights."""
+        self.database.write_now(expiry.remove_ended, self.database.now())
+
+    @precondition(lambda self: self.active())
+    @rule(data=st.data())
+    def stay(self, data: st.DataObject) -> None:
+        """Somebody opens a folder and waits for news."""
+        ident, folder, _ = self.folder(data)
+        readers = [user for user in self.active() if "r" in self.site.rights(user, folder)]
+        if readers and len(self.open) < 12:
+            user = self.pick(data, readers)
+            client = self.world.client(self.site.users[user].name)
+            client.ok(f'SELECT "{self.site.name(folder, user)}"')
+            client.idle()
+            self.open.append(Open(client, user, ident, self.site.permanent(user, folder)))
+
+    # -- what must agree ------------------------------------------------------------------------------------------
+
+    @invariant()
+    def sessions_are_cut_off_or_told(self) -> None:
+        self.world.notice()
+        for user in [user for user in self.clients if user not in self.active()]:
+            client = self.clients.pop(user)
+            assert "* BYE" in client.cmd("NOOP")
+        for one in list(self.open):
+            told = one.client.take()
+            folder = self.site.folders.get(one.folder)
+            if folder is None or "r" not in self.site.rights(one.user, folder):
+                assert "* BYE" in told, (one, told)
+                assert one.client.transport.lost
+                self.open.remove(one)
+                continue
+            assert not one.client.transport.lost, (one, told)
+            flags = self.site.permanent(one.user, folder)
+            named = re.findall(r"\* OK \[PERMANENTFLAGS \(([^)]*)\)\]", told)
+            assert (set(named[-1].split()) if named else one.flags) == flags, (one, told)
+            one.flags = flags
+
+    @invariant()
+    def lists_agree(self) -> None:
+        for user in self.active():
+            client = self.client(user)
+            visible = self.site.visible(user)
+            listed: dict[str, set[str]] = {}
+            rights: dict[str, str] = {}
+            for line in client.ok('LIST "" "*" RETURN (MYRIGHTS)').untagged:
+                found = re.fullmatch(r'\* LIST \(([^)]*)\) "/" "?([^"]*)"?', line)
+                if found is not None:
+                    listed[found[2]] = {flag for flag in found[1].split() if flag in ("\\Noselect", "\\HasChildren")}
+                else:
+                    found = re.fullmatch(r'\* MYRIGHTS "?([^"]*?)"? (\w+)', line)
+                    assert found is not None, line
+                    rights[found[1]] = found[2]
+            expected = {name: self.site.rights(user, self.site.folders[ident]) for name, ident in visible.items()}
+            assert rights == {name: shown_to_clients(held) for name, held in expected.items()}
+            assert listed == {
+                name: ({"\\Noselect"} if not held & set("ri") else set())
+                | ({"\\HasChildren"} if any(other.startswith(name + "/") for other in visible) else set())
+                for name, held in expected.items()
+            }
+            lsub = {line.partition(' "/" ')[2].strip('"') for line in client.ok('LSUB "" "*"').untagged}
+            assert lsub == {name for name, ident in visible.items() if (user, ident) in self.site.subscribed}
+
+    @invariant()
+    def what_was_touched_answers_as_the_model(self) -> None:
+        idents = [ident for ident in dict.fromkeys(self.touched) if ident in self.site.folders][-3:]
+        self.touched = idents[-1:]
+        for user in self.active():
+            for ident in idents:
+                self._answers(user, self.site.folders[ident])
+
+    def _answers(self, user: int, folder: Folder) -> None:
+        client, rights = self.client(user), self.site.rights(user, folder)
+        name = self.site.name(folder, user)
+
+        def ask(line: str, needed: str) -> Any:
+            answer = client.cmd(line)
+            if rights & set(needed):
+                assert answer.tagged.startswith("OK"), (line, rights, answer)
+                return answer
+            assert answer.tagged.startswith("NO [NOPERM]" if "l" in rights else "NO [NONEXISTENT]"), (line, answer)
+            return None
+
+        answer = ask(f'MYRIGHTS "{name}"', "lrikxa")
+        if answer is not None:
+            assert answer.untagged[0].rpartition(" ")[2] == shown_to_clients(rights)
+        answer = ask(f'GETACL "{name}"', "a")
+        if answer is not None:
+            words = re.findall(r'"([^"]*)"|(\S+)', answer.untagged[0])
+            words = ["".join(word) for word in words][3:]
+            assert dict(zip(words[::2], words[1::2], strict=True)) == self.site.getacl(folder)
+        ask(f'STATUS "{name}" (MESSAGES)', "r")
+        answer = ask(f'SELECT "{name}"', "r")
+        if answer is not None:
+            mode = "READ-WRITE" if self.site.read_write(user, folder) else "READ-ONLY"
+            assert answer.tagged.startswith(f"OK [{mode}]")
+            client.ok("UNSELECT")
+
+    @invariant()
+    def the_administrators_answers_agree(self) -> None:
+        site = self.site
+
+        def ask(conn: Connection) -> tuple[Any, Any, Any]:
+            people = {ident: accounts.read_user(conn, one.name) for ident, one in site.users.items()}
+            boxes = {}
+            for ident, folder in site.folders.items():
+                home = people[folder.home].id if folder.home is not None else None  # type: ignore[union-attr]
+                boxes[ident] = mailboxes.read_mailbox(conn, home, folder.path)
+            names = self.world.namespaces
+            wanted = Rights(0)
+            holders = {
+                ident: {one.user: one.rights for one in who_can(conn, box, wanted, allow_anyone=False)}  # type: ignore[arg-type]
+                for ident, box in boxes.items()
+            }
+            held = {
+                ident: {one.folder: one.rights for one in what_can(conn, names, one_.id, allow_anyone=False)}  # type: ignore[union-attr]
+                for ident, one_ in people.items()
+            }
+            told = {
+                (user, ident): explain(conn, names, people[user], boxes[ident], allow_anyone=False)  # type: ignore[arg-type]
+                for user in people
+                for ident in self.touched
+            }
+            return holders, held, told
+
+        self.touched = [ident for ident in self.touched if ident in site.folders]
+        holders, held, told = self.database.read_now(ask)
+        for ident, folder in site.folders.items():
+            rights = {user: site.rights(user, folder) for user in site.users}
+            assert holders[ident] == {site.users[user].name: shown(one) for user, one in rights.items() if one}
+        assert all(
+            len(names) == sum(bool(site.rights(u, f)) for f in site.folders.values()) for u, names in held.items()
+        )
+        for user in site.users:
+            rights = {site.name(folder, None): site.rights(user, folder) for folder in site.folders.values()}
+            assert held[user] == {name: shown(one) for name, one in rights.items() if one}
+        for (user, ident), found in told.items():
+            folder = site.folders[ident]
+            assert found.rights == shown(site.rights(user, folder))
+            if not site.users[user].disabled:
+                matched = {one.entry.text for one in found.matched if one.counts}
+                assert matched == {
+                    ("-" if entry.negative else "") + site.spelled(entry.who)
+                    for entry in site.entries(folder)
+                    if site.in_force(entry) and site.names(entry, user, folder)
+                }
+        if self.touched and site.users:
+            ident, user = self.touched[-1], min(site.users)
+            name = site.name(site.folders[ident], None)
+            code, out = self.cli("acl", "explain", site.users[user].name, name, "--json")
+            assert (code, json.loads(out)["rights"]) == (0, shown(site.rights(user, site.folders[ident])))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Makes small sites, each in a database of its own."""
+    made: list[str] = []
+    request.getfixturevalue(f"{request.param}_template")  # skips where there is no PostgreSQL
+
+    def fill_template(url: str) -> None:
+        database = Database.open(url, blob_dir=tmp_path / "blobs")
+        migrate.upgrade(database)
+        database.write_now(begin)
+        database.close()
+
+    if request.param == "sqlite":
+        template = tmp_path / "template.db"
+        fill_template(f"sqlite:///{template}")
+
+        def fresh() -> Database:
+            path = tmp_path / f"{uuid.uuid4().hex}.db"
+            shutil.copy(template, path)
+            return Database.open(f"sqlite:///{path}", now=TimeOfDay())
+
+    else:
+        made.append(f"acl_imapd_test_{uuid.uuid4().hex[:12]}")
+        create_database(made[0])
+        fill_template(database_url(made[0]))
+
+        def fresh() -> Database:
+            made.append(f"acl_imapd_test_{uuid.uuid4().hex[:12]}")
+            create_database(made[-1], made[0])
+            return Database.open(database_url(made[-1]), blob_dir=tmp_path / "blobs", now=TimeOfDay())
+
+    yield fresh
+    for name in made:
+        drop_database(name)
+
+
+def test_server_commands_and_model_agree_after_every_step(make):
+    """PRODUCT §4: one function computes the rights, for LIST, access, GETACL, explain and reports alike."""
+    steps = min(STEPS, 50)
+    run_state_machine_as_test(
+        lambda: Rights_(make),
+        settings=settings(
+            max_examples=max(1, STEPS // steps), stateful_step_count=steps, deadline=None,
+            suppress_health_check=list(HealthCheck), database=None, print_blob=True,
+        ),
+    )  # fmt: skip
