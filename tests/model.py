@@ -50,6 +50,16 @@ class Entry:
     role: str | None = None
     since: float | None = None
     until: float | None = None
+    subscribe: bool = True
+
+
+@dataclass
+class Subscription:
+    """*folder* None: it is gone, the name stays (RFC 3501 §6.3.6)."""
+
+    user: int
+    folder: int | None
+    name: str
 
 
 @dataclass
@@ -98,7 +108,8 @@ class Site:
             "editor": set("lrswipte"),
             "manager": set(LETTERS),
         }
-        self.subscribed: set[tuple[int, int]] = set()
+        self.subscriptions: list[Subscription] = []
+        self.declined: set[tuple[int, int]] = set()
         self._last = 0
 
     def _new(self) -> int:
@@ -239,7 +250,7 @@ class Site:
         user = self._new()
         self.users[user] = User(name)
         for path in folders:
-            self.subscribed.add((user, self._add(user, path, None)))
+            self.subscriptions.append(Subscription(user, self._add(user, path, None), path))
         return user
 
     def rename_user(self, user: int, name: str) -> None:
@@ -249,7 +260,8 @@ class Site:
 
     def remove_user(self, user: int) -> None:
         for ident in [ident for ident, one in self.folders.items() if one.home == user]:
-            del self.folders[ident]
+            self._drop(ident)
+        self.subscriptions = [one for one in self.subscriptions if one.user != user]
         self._forget(("user", user))
         del self.users[user]
 
@@ -346,7 +358,7 @@ class Site:
             return
         made = Entry(who, negative, new)
         if old is not None:
-            made.until = old.until
+            made.until, made.subscribe = old.until, old.subscribe
             made.since = old.since if not planned or op == "-" else None
             if new == had:
                 made.role = old.role
@@ -417,8 +429,14 @@ class Site:
         folder = self.folders[ident]
         if self.below(folder) or (folder.home is not None and folder.path == "INBOX"):
             raise Refusal()
+        self._drop(ident)
+
+    def _drop(self, ident: int) -> None:
         del self.folders[ident]
-        self.subscribed = {pair for pair in self.subscribed if pair[1] != ident}
+        self.declined = {pair for pair in self.declined if pair[1] != ident}
+        for one in self.subscriptions:
+            if one.folder == ident:
+                one.folder = None
 
     def delete(self, user: int, name: str) -> None:
         self._remove(self.need(user, name, "x"))
@@ -466,15 +484,42 @@ class Site:
                 raise Refusal()
         self._move(ident, path)
 
+    def subscribed(self, user: int, ident: int) -> bool:
+        """By oneself; or by what makes one see another's folder, unless that says otherwise or one has declined."""
+        if any((one.user, one.folder) == (user, ident) for one in self.subscriptions):
+            return True
+        folder = self.folders[ident]
+        if folder.home == user or (user, ident) in self.declined:
+            return False
+        return any(
+            entry.subscribe and not entry.negative and "l" in self.rights_of_entry(entry)
+            for entry in self.entries(folder)
+            if self.in_force(entry) and self.names(entry, user, folder)
+        )
+
     def subscribe(self, user: int, name: str) -> None:
-        self.subscribed.add((user, self.need(user, name, "l")))
+        ident = self.need(user, name, "l")
+        self.subscriptions = [
+            one
+            for one in self.subscriptions
+            if one.user != user or (one.folder != ident and (one.folder is not None or one.name != name))
+        ] + [Subscription(user, ident, name)]
+        self.declined.discard((user, ident))
 
     def unsubscribe(self, user: int, name: str) -> None:
-        """No right is needed to forget something."""
-        ident = self.at(self.place(name, user))
-        if ident is not None and (user, ident) in self.subscribed:
-            self.subscribed.remove((user, ident))
-        elif ident is None or "l" not in self.rights(user, self.folders[ident]):
+        """No right is needed to forget something: what is gone or hidden goes by the name it was subscribed by."""
+        visible = self.visible(user)
+        unseen = [
+            one
+            for one in self.subscriptions
+            if one.user == user and one.name == name and one.folder not in visible.values()
+        ]
+        self.subscriptions = [one for one in self.subscriptions if one not in unseen]
+        if name in visible:
+            ident = visible[name]
+            self.subscriptions = [one for one in self.subscriptions if (one.user, one.folder) != (user, ident)]
+            self.declined.add((user, ident))
+        elif not unseen:
             raise Refusal("NONEXISTENT")
 
     # -- what commands answer -----------------------------------------------------------------------------------
