@@ -91,7 +91,6 @@ def test_field_names_may_be_literals() -> None:
         b"(FLAGS",
         b"(FLAGS  UID)",
         b"(ALL)",
-        b"MODSEQ",
         b"FOO",
         b"BODY.PEEK",
         b"BODY [TEXT]",

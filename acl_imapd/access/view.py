@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,8 +29,8 @@ from acl_imapd.access.rights import (
 )
 from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused
 from acl_imapd.mailbox.index import MailboxIndex
-from acl_imapd.ranges import RangeSet
-from acl_imapd.storage import bodies, mailboxes, messages, subscriptions
+from acl_imapd.ranges import EMPTY, RangeSet
+from acl_imapd.storage import bodies, mailboxes, messages, modseqs, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import BodyData
 from acl_imapd.storage.database import Connection
@@ -41,12 +42,19 @@ from acl_imapd.types import BodyId, MailboxId
 if TYPE_CHECKING:
     from acl_imapd.access.gate import Access
 
-__all__ = ["BodyData", "Copied", "MailboxView", "NewMessage"]
+__all__ = ["BodyData", "Copied", "MailboxView", "NewMessage", "Stored"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FLAG_RIGHTS = {"\\Seen": Rights.s, "\\Deleted": Rights.t}
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What STORE did: the flag bits it might add and remove, and the messages it left since they had changed."""
+
+    add: int
+    remove: int
+    modified: RangeSet
 
 
 def requires(
@@ -270,10 +278,12 @@ class MailboxView:
         return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
 
     @requires(Rights.r)
-    async def store_flags(self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str]) -> tuple[int, int, int]:
-        r"""Add (``+``), remove (``-``) or replace (``""``) flags; the masks (added, removed) that were allowed
-        and the modseq.  Bit 0 is this user's \Seen.
+    async def store_flags(
+        self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str], *, unchanged_since: int | None = None
+    ) -> Stored:
+        r"""Add (``+``), remove (``-``) or replace (``""``) flags; what was allowed.  Bit 0 is this user's \Seen.
 
+        Messages that changed after the modseq *unchanged_since* are left alone (RFC 7162 §3.1.3).
         RFC 4314 §4: flags the rights do not allow are left as they are; NO when there was none they allow.
         Replacing, NO when a named flag is not allowed; others the user may not touch stay.
         """
@@ -300,8 +310,8 @@ class MailboxView:
             "remove_keywords": kept if how == "-" else (),
             "only_keywords": how == "" and may_keywords,
         }
-        modseq = await self._write([self], _store, self.mailbox.id, self.access.user_id, uids, masks)
-        return add, remove, modseq
+        modified = await self._write([self], _store, self.mailbox.id, self.access.user_id, uids, masks, unchanged_since)
+        return Stored(add, remove, modified)
 
     def _lacking(self, rights: Rights, flags: int, keywords: Sequence[str]) -> str:
         lacking = NONE
@@ -330,6 +340,11 @@ class MailboxView:
     async def may_expunge(self) -> bool:
         """True with ``e``: what CLOSE asks, which is OK without.  RFC 4314 §4."""
         return bool(await self.rights() & Rights.e)
+
+    @requires(Rights.r)
+    async def vanished(self, since: int) -> RangeSet:
+        """The UIDs that were expunged after that modseq.  RFC 7162 §3.2.6."""
+        return await self.access.gate.database.read(modseqs.read_vanished, self.mailbox.id, since)
 
     @requires(Rights.r)
     async def copy(self, uids: Sequence[int], target: MailboxView) -> Copied:
@@ -384,14 +399,27 @@ class MailboxView:
         return result
 
 
-def _store(conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any]) -> int:
+def _store(
+    conn: Connection, mailbox_id: MailboxId, user_id: Any, uids: RangeSet, masks: dict[str, Any], since: int | None
+) -> RangeSet:
     masks = dict(masks)
+    modified = EMPTY
+    if since is not None:
+        asked = masks["add"] or masks["remove"] or masks["add_keywords"] or masks["remove_keywords"]
+        modified = modseqs.lock_and_read_changed(
+            conn, mailbox_id, user_id, uids, since,
+            seen=masks["seen"] is not None, common=bool(asked) or masks["only_keywords"],
+        )  # fmt: skip
+        uids -= modified
+        if not uids:
+            return modified
     if masks.pop("only_keywords"):
         # Replacing: the keywords not named go.
         keep = {name.casefold() for name in masks["add_keywords"]}
         others = messages.read_keywords(conn, mailbox_id)
         masks["remove_keywords"] = [name for name in others if name.casefold() not in keep]
-    return messages.store_flags(conn, mailbox_id, user_id, uids, **masks)
+    messages.store_flags(conn, mailbox_id, user_id, uids, **masks)
+    return modified
 
 
 def _change_acl(

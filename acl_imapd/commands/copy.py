@@ -12,6 +12,7 @@ from acl_imapd.commands.numbers import sequence_numbers
 from acl_imapd.commands.registry import Done, State, command
 from acl_imapd.commands.select import opened, writable
 from acl_imapd.commands.session import Session
+from acl_imapd.commands.store import expunged
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.proto.sequence import SequenceSet
 from acl_imapd.ranges import RangeSet
@@ -75,7 +76,7 @@ async def _move(session: Session, cmd: Transfer, target: MailboxView) -> Done:
     code = _copyuid(done)
     if code is not None:
         session.tell(b"OK [%b] Moved" % code)  # RFC 6851 §4.3: before the EXPUNGEs
-    return Done("Moved")
+    return expunged(session, selected, RangeSet.from_numbers(done.source_uids), "Moved") or Done("Moved")
 
 
 def _copyuid(done: Copied) -> bytes | None:

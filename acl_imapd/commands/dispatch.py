@@ -7,6 +7,7 @@ import structlog
 from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     acl,
     append,
+    condstore,
     copy,
     fetch,
     idle,
@@ -33,9 +34,10 @@ _WHEN = {
 async def dispatch(session: Session, event: CommandReceived) -> None:
     """Carry out one command and answer it.  What fails is answered NO or BAD."""
     session.tag = event.tag
+    held = False
     try:
         done = await _run(session, event)
-        status, text, code = b"OK", done.text, done.code
+        status, text, code, held = b"OK", done.text, done.code, done.hold_expunge
     except ImapError as error:
         status, text, code = error.status, error.text, error.code
         if isinstance(error, AuthorizationFailed) and session.access is not None:
@@ -48,7 +50,7 @@ async def dispatch(session: Session, event: CommandReceived) -> None:
     command = TABLE.commands.get(event.name)
     if session.selected is not None:
         session.sync(
-            expunge_ok=command.expunge_ok if command is not None else False, uid=event.name.startswith(b"UID ")
+            expunge_ok=command is not None and command.expunge_ok and not held, uid=event.name.startswith(b"UID ")
         )
     name = event.name.decode("latin-1") if command is not None else "command"
     session.write(tagged(event.tag, status, text or f"{name} done", code))
@@ -74,8 +76,9 @@ async def _run(session: Session, event: CommandReceived) -> Done:
         if session.closed:
             return Done()
         await session.access.identity()
-        if command.deselects:
+        if command.deselects and session.selected is not None:
             await select.leave(session)
+            session.tell(b"OK [CLOSED] What follows is of another mailbox")  # RFC 7162 §3.2.11
         for field, needs in command.opens.items():
             views[field] = await session.access.open(getattr(parsed, field), needs)
     done = await command.handler(session, parsed, **views)

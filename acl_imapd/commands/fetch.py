@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from acl_imapd.access.rights import SEEN, Rights
 from acl_imapd.access.view import BodyData, MailboxView
@@ -16,16 +17,34 @@ from acl_imapd.commands.session import Session
 from acl_imapd.errors import ExpungeIssued
 from acl_imapd.mail.mime import Part, header_end, scan, section
 from acl_imapd.mailbox.selected import Selected
-from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.fetch_items import Item, Section, parse_fetch
 from acl_imapd.proto.responses import date_time
 from acl_imapd.proto.sequence import SequenceSet
 from acl_imapd.ranges import RangeSet
 from acl_imapd.types import BodyId
 
+_MODSEQ = Item(b"MODSEQ")
 LINES_PER_CHUNK = 1000
 BODIES_PER_CHUNK = 200
 CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """A way to ask FETCH for less.  RFC 4466 §2.4.
+
+    *parse* reads what follows its name.  *narrow* gives the sequence numbers that are left of those asked for, and may
+    refuse or tell more; those of greater *order* see what the others left.  *items* are told whether asked for or not.
+    """
+
+    parse: Callable[[Arguments], Any]
+    narrow: Callable[[Session, Fetch, RangeSet], Awaitable[RangeSet]]
+    order: int = 0
+    items: tuple[Item, ...] = ()
+
+
+MODIFIERS: dict[bytes, Modifier] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +52,31 @@ class Fetch:
     numbers: SequenceSet
     items: tuple[Item | Section, ...]
     uid: bool
+    modifiers: dict[bytes, Any]
 
 
 def parse_fetch_command(arguments: Arguments, *, uid: bool) -> Fetch:
-    """``SP sequence-set SP …``; UID FETCH tells the UID whether asked or not (RFC 3501 §6.4.8)."""
+    """``SP sequence-set SP … [SP "(" fetch-modifier … ")"]``; UID FETCH tells the UID whether asked or not (RFC 3501
+    §6.4.8)."""
+    modifiers: dict[bytes, Any] = {}
+
+    def modifier(one: Arguments) -> None:
+        name = one.keyword(*MODIFIERS)
+        if name in modifiers:
+            raise ParseError("A modifier of FETCH is given twice")
+        modifiers[name] = MODIFIERS[name].parse(one)
+
     arguments.sp()
     numbers = arguments.sequence_set()
     arguments.sp()
     items = parse_fetch(arguments)
-    if uid and Item(b"UID") not in items:
-        items = (Item(b"UID"), *items)
-    return Fetch(numbers, items, uid)
+    if arguments.try_sp():
+        arguments.parenthesised(modifier)
+    more = [item for name in modifiers for item in MODIFIERS[name].items]
+    if uid:
+        more.insert(0, Item(b"UID"))
+    items = (*(item for item in more if item not in items), *items)
+    return Fetch(numbers, items, uid, modifiers)
 
 
 @command(b"FETCH", args=partial(parse_fetch_command, uid=False), states=State.SELECTED, expunge_ok=False,
@@ -87,12 +120,20 @@ def _marks_seen(item: Item | Section) -> bool:
 
 async def _fetch(session: Session, cmd: Fetch) -> None:
     view, selected = opened(session)
-    seqs = sequence_numbers(selected, cmd.numbers, uid=cmd.uid)
     items = cmd.items
+    if _MODSEQ in items:
+        session.enable_condstore()
+    seqs = sequence_numbers(selected, cmd.numbers, uid=cmd.uid)
+    for name in sorted(cmd.modifiers, key=lambda name: MODIFIERS[name].order):
+        seqs = await MODIFIERS[name].narrow(session, cmd, seqs)
+        if session.closed or session.selected is not selected:
+            return
     if not session.read_only and any(map(_marks_seen, items)):
         unseen = _unseen(selected, seqs)
-        if unseen and await view.mark_seen(unseen) and Item(b"FLAGS") not in items:
-            items = (*items, Item(b"FLAGS"))
+        if unseen and await view.mark_seen(unseen):
+            # RFC 7162 §3.2.4: who knows of modseqs is told UID and MODSEQ with the new flags.
+            more = (Item(b"FLAGS"), Item(b"UID"), _MODSEQ) if session.condstore else (Item(b"FLAGS"),)
+            items = (*items, *(item for item in more if item not in items))
     columns = frozenset(column for column in map(_column, items) if column is not None)
     gone = False
     for start, stop in _chunks(selected, seqs, bool(columns), "message" in columns):
@@ -156,20 +197,22 @@ async def _send(
         bodies = await view.read_bodies(sorted(set(ids.values())), columns)
     # What the index tells is read after the last wait, so that it is of one moment.
     flags = selected.flags(start, stop)
-    if Item(b"FLAGS") in items and selected.owes():
+    modseqs = selected.modseqs(start, stop) if _MODSEQ in items else [0] * len(flags)
+    if Item(b"FLAGS") in items and selected.owes() and (_MODSEQ in items or not session.condstore):
         selected.expect(uids, flags)  # told here, not again
     keywords = index.keywords
     names = [item.name if isinstance(item, Item) else item.label for item in items]
     renders: list[Callable[[_Message], bytes]] = [_renderer(item) for item in items]
     out: list[bytes] = []
     gone = False
-    for seq, uid, bits, place in zip(range(start + 1, stop + 1), uids, flags, places, strict=True):
+    numbers = range(start + 1, stop + 1)
+    for seq, uid, bits, place, modseq in zip(numbers, uids, flags, places, modseqs, strict=True):
         data = bodies.get(ids[place]) if columns and place >= 0 else None
         if place < 0 or bits < 0 or (columns and data is None):
             gone = True
             continue
         date, zone, size = details[place]
-        message = _Message(uid, flags_text(bits, keywords), date, zone, size, data)
+        message = _Message(uid, flags_text(bits, keywords), date, zone, size, data, modseq)
         parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
         out.append(b"* %d FETCH (%b)\r\n" % (seq, parts))
     session.write(b"".join(out))
@@ -182,7 +225,7 @@ _UID_FLAGS = (Item(b"UID"), Item(b"FLAGS"))
 def _send_flags(session: Session, selected: Selected, start: int, stop: int) -> bool:
     """What most clients ask of thousands of messages, in the way that costs least."""
     uids, flags = selected.uids(start, stop), selected.flags(start, stop)
-    if selected.owes():
+    if selected.owes() and not session.condstore:
         selected.expect(uids, flags)
     keywords = selected.index.keywords
     texts = {bits: flags_text(bits, keywords).decode("latin-1") for bits in set(flags)}
@@ -198,10 +241,12 @@ def _send_flags(session: Session, selected: Selected, start: int, stop: int) -> 
 class _Message:
     """What the items of one message are made from."""
 
-    __slots__ = ("_part", "data", "date", "flags", "size", "uid", "zone")
+    __slots__ = ("_part", "data", "date", "flags", "modseq", "size", "uid", "zone")
 
-    def __init__(self, uid: int, flags: bytes, date: int, zone: int, size: int, data: BodyData | None) -> None:
-        self.uid, self.flags, self.date, self.zone, self.size = uid, flags, date, zone, size
+    def __init__(
+        self, uid: int, flags: bytes, date: int, zone: int, size: int, data: BodyData | None, modseq: int
+    ) -> None:
+        self.uid, self.flags, self.date, self.zone, self.size, self.modseq = uid, flags, date, zone, size, modseq
         self.data = data if data is not None else BodyData()
         self._part: Part | None = None
 
@@ -234,6 +279,7 @@ def _nstring(data: bytes | None) -> bytes:
 _RENDERERS: dict[bytes, Callable[[_Message], bytes]] = {
     b"FLAGS": lambda message: message.flags,
     b"UID": lambda message: b"%d" % message.uid,
+    b"MODSEQ": lambda message: b"(%d)" % message.modseq,
     b"INTERNALDATE": lambda message: date_time(message.date, message.zone),
     b"RFC822.SIZE": lambda message: b"%d" % message.size,
     b"ENVELOPE": lambda message: message.data.envelope,

@@ -79,6 +79,8 @@ async def list_(session: Session, cmd: List) -> None:
         # RFC 3501 §6.3.8: asked for the delimiter, and the root of the reference.
         session.tell(b'LIST (\\Noselect) "/" ""')
         return
+    if b"HIGHESTMODSEQ" in cmd.status:
+        session.enable_condstore()
     listing = await session.user.listing()
     await _Answer(session, cmd, listing).run()
 

@@ -198,9 +198,13 @@ def parse_enable(arguments: Arguments) -> Enable:
 
 
 @command(b"ENABLE", args=parse_enable, states=LOGGED_IN, capability=(b"ENABLE",), rfc="RFC 5161")
-async def enable(session: Session, _cmd: Enable) -> None:
+async def enable(session: Session, cmd: Enable) -> None:
     """Switches extensions on; what is unknown is passed over (§3.1)."""
-    session.tell(b"ENABLED")
+    known = [name for name in dict.fromkeys(cmd.names) if name in TABLE.enables]
+    session.tell(b" ".join([b"ENABLED", *known]))
+    for name in known:
+        session.enabled.add(name)
+        TABLE.enables[name](session)
 
 
 @command(b"NAMESPACE", states=LOGGED_IN, capability=(b"NAMESPACE",), rfc="RFC 2342")

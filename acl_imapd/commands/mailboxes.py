@@ -13,7 +13,8 @@ from acl_imapd.errors import UseAttr
 from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.responses import mailbox_name
 
-STATUS_ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"DELETED")
+STATUS_ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"DELETED",
+                b"HIGHESTMODSEQ")  # fmt: skip
 SPECIAL_USES = frozenset({b"\\ALL", b"\\ARCHIVE", b"\\DRAFTS", b"\\FLAGGED", b"\\JUNK", b"\\SENT", b"\\TRASH"})
 capability(b"STATUS=SIZE", "RFC 8438")
 capability(b"SPECIAL-USE", "RFC 6154")
@@ -114,6 +115,8 @@ def parse_status(arguments: Arguments) -> StatusCommand:
 @command(b"STATUS", args=parse_status, states=LOGGED_IN, opens={"mailbox": Rights.r}, rfc="RFC 3501 §6.3.10")
 async def status(session: Session, cmd: StatusCommand, mailbox: MailboxView) -> Done | None:
     """Tells how many messages a folder has, and more, without opening it."""
+    if b"HIGHESTMODSEQ" in cmd.items:
+        session.enable_condstore()
     found = await mailbox.status(recent=b"RECENT" in cmd.items)
     session.tell(status_line(cmd.mailbox, cmd.items, found))
     return None
@@ -133,4 +136,5 @@ _ATTRIBUTES = {
     b"UNSEEN": "unseen",
     b"SIZE": "size_bytes",
     b"DELETED": "deleted",
+    b"HIGHESTMODSEQ": "highest_modseq",
 }

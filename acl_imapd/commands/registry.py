@@ -38,10 +38,11 @@ def no_arguments(_arguments: Arguments) -> NoArguments:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The tagged OK; *untold* commands answer for themselves."""
+    """The tagged OK; *hold_expunge*: this time no EXPUNGE before it, though the command allows it."""
 
     text: str = ""
     code: bytes | None = None
+    hold_expunge: bool = False
 
 
 Handler = Callable[..., Awaitable[Done | None]]
@@ -71,6 +72,7 @@ class Table:
 
     commands: dict[bytes, Command] = field(default_factory=dict)
     capabilities: dict[bytes, str] = field(default_factory=dict)
+    enables: dict[bytes, Callable[[Any], None]] = field(default_factory=dict)  # what ENABLE does to a session
 
     def all_capabilities(self) -> list[tuple[bytes, str]]:
         """Capability and RFC, sorted, each once."""
@@ -128,3 +130,13 @@ def command(
 def capability(name: bytes, rfc: str) -> None:
     """Declare a capability that is a way of other commands."""
     TABLE.capabilities[name] = rfc
+
+
+def enables(name: bytes) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Declare the decorated function as what ENABLE *name* does to a session.  RFC 5161."""
+
+    def declare(switch: Callable[[Any], None]) -> Callable[[Any], None]:
+        TABLE.enables[name] = switch
+        return switch
+
+    return declare

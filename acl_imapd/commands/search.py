@@ -53,15 +53,22 @@ async def uid_search(session: Session, cmd: Search) -> Done:
 
 async def _search(session: Session, cmd: Search) -> Done:
     view, selected = opened(session)
-    found = await _Search(view, selected).run(cmd.search.key)
+    by_modseq = keys.asks(cmd.search.key, keys.ModSeq)
+    if by_modseq:
+        session.enable_condstore()
+    search = _Search(view, selected)
+    found = await search.run(cmd.search.key)
     if session.closed or session.selected is not selected:
         return Done()
+    modseq = search.highest(found, cmd.search.returns) if by_modseq and found else 0
     numbers = [selected.known[place] for place in found] if cmd.uid else [place + 1 for place in found]
     if cmd.search.returns is None:
-        session.tell(b"SEARCH" + b"".join(b" %d" % number for number in numbers))
+        numbers_text = b"".join(b" %d" % number for number in numbers)
+        session.tell(b"SEARCH" + numbers_text + (b" (MODSEQ %d)" % modseq if modseq else b""))
     else:
-        session.tell(esearch(session.tag, numbers, cmd.search.returns, uid=cmd.uid))
-    return Done("Searched")
+        session.tell(esearch(session.tag, numbers, cmd.search.returns, uid=cmd.uid, modseq=modseq))
+    # RFC 7162 §3.2.10.2: no VANISHED in a UID SEARCH by message numbers.
+    return Done("Searched", hold_expunge=keys.asks(cmd.search.key, keys.Seq))
 
 
 class _Search:
@@ -72,10 +79,25 @@ class _Search:
         self.selected = selected
         self.flags = selected.flags(0, selected.count)
         self.places = selected.places(0, selected.count)
+        self._modseqs: list[int] = []
+
+    @property
+    def modseqs(self) -> list[int]:
+        """By place, as this user sees them; of the moment they are first asked for."""
+        if not self._modseqs:
+            self._modseqs = self.selected.modseqs(0, len(self.flags))
+        return self._modseqs
 
     async def run(self, key: keys.Key) -> list[int]:
         """The 0-based positions that *key* finds, rising."""
         return await self._find(key, [at for at, bits in enumerate(self.flags) if bits >= 0])
+
+    def highest(self, found: list[int], returns: frozenset[bytes] | None) -> int:
+        """The modseq that goes with the answer: RFC 7162 §3.1.6, RFC 4731 §3.2."""
+        if returns is not None and returns and returns <= {b"MIN", b"MAX"}:
+            found = [found[0 if b"MIN" in returns else -1], found[-1 if b"MAX" in returns else 0]]
+        modseqs = self.modseqs
+        return max(modseqs[at] for at in found)
 
     async def _find(self, key: keys.Key, among: list[int]) -> list[int]:
         if not among:
@@ -117,6 +139,9 @@ class _Search:
             return lambda at: places[at] >= 0 and index.sizes[places[at]] > key.size_bytes
         if isinstance(key, keys.Smaller):
             return lambda at: places[at] >= 0 and index.sizes[places[at]] < key.size_bytes
+        if isinstance(key, keys.ModSeq):
+            modseqs = self.modseqs
+            return lambda at: modseqs[at] >= key.modseq
         if isinstance(key, keys.Date) and key.kind == "internal":
             day, compare = key.day.toordinal(), _COMPARE[key.op]
             # The day in the zone the date was given in: RFC 3501 §6.4.4 disregards time and zone.
@@ -184,7 +209,7 @@ def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
     return "message", lambda data: body_contains(data.message, scan(data.message), needle)
 
 
-def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: bool) -> bytes:
+def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: bool, modseq: int = 0) -> bytes:
     """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
     parts = [b"ESEARCH (TAG %b)" % _quoted(tag)]
     if uid:
@@ -197,6 +222,8 @@ def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: b
         parts.append(b"ALL " + RangeSet.from_numbers(numbers).encode().encode())
     if b"COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
+    if modseq:
+        parts.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
     return b" ".join(parts)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from acl_imapd.access.rights import SEEN, Rights
 from acl_imapd.access.view import MailboxView
@@ -25,21 +27,57 @@ def parse_name(arguments: Arguments) -> Name:
     return Name(arguments.mailbox())
 
 
-@command(b"SELECT", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What an extension lets SELECT and EXAMINE be asked besides.  RFC 4466 §2.3.
+
+    *parse* reads what follows its name; *before* may refuse; *after* tells more, once all else is told.
+    """
+
+    parse: Callable[[Arguments], Any]
+    before: Callable[[Session, Any], None]
+    after: Callable[[Session, Any], Awaitable[None]] | None = None
+
+
+PARAMETERS: dict[bytes, Parameter] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    mailbox: str
+    parameters: tuple[tuple[Parameter, Any], ...] = ()
+
+
+def parse_open(arguments: Arguments) -> Open:
+    """``SP mailbox [SP "(" select-param *(SP select-param) ")"]``.  RFC 4466 §2.3."""
+
+    def parameter(one: Arguments) -> tuple[Parameter, Any]:
+        found = PARAMETERS[one.keyword(*PARAMETERS)]
+        return found, found.parse(one)
+
+    arguments.sp()
+    name = arguments.mailbox()
+    parameters = arguments.parenthesised(parameter) if arguments.try_sp() else []
+    return Open(name, tuple(parameters))
+
+
+@command(b"SELECT", args=parse_open, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
          rfc="RFC 3501 §6.3.1")  # fmt: skip
-async def select(session: Session, _cmd: Name, mailbox: MailboxView) -> Done:
+async def select(session: Session, cmd: Open, mailbox: MailboxView) -> Done:
     """Opens a mailbox."""
-    return await _select(session, mailbox, read_only=False)
+    return await _select(session, cmd, mailbox, read_only=False)
 
 
-@command(b"EXAMINE", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
+@command(b"EXAMINE", args=parse_open, states=LOGGED_IN, opens={"mailbox": Rights.r}, deselects=True,
          rfc="RFC 3501 §6.3.2")  # fmt: skip
-async def examine(session: Session, _cmd: Name, mailbox: MailboxView) -> Done:
+async def examine(session: Session, cmd: Open, mailbox: MailboxView) -> Done:
     """Opens a mailbox to look, and changes nothing."""
-    return await _select(session, mailbox, read_only=True)
+    return await _select(session, cmd, mailbox, read_only=True)
 
 
-async def _select(session: Session, view: MailboxView, *, read_only: bool) -> Done:
+async def _select(session: Session, cmd: Open, view: MailboxView, *, read_only: bool) -> Done:
+    for parameter, value in cmd.parameters:
+        parameter.before(session, value)
     index = await view.index()
     try:
         rights = await view.check(Rights.r)  # while the index was read nobody could tell this session
@@ -60,7 +98,11 @@ async def _select(session: Session, view: MailboxView, *, read_only: bool) -> Do
         session.tell(b"OK [UNSEEN %d] The first unseen message" % unseen)
     session.tell(b"OK [UIDVALIDITY %d] UIDs are valid" % index.uidvalidity)
     session.tell(b"OK [UIDNEXT %d] The next UID" % index.uidnext)
+    session.tell_highest_modseq()
     session.tell_permanent_flags()
+    for parameter, value in cmd.parameters:
+        if parameter.after is not None:
+            await parameter.after(session, value)
     if selected.recent and not read_only:
         await view.claim_recent(index.recent_uid)
     return Done("Selected", b"READ-WRITE" if writable else b"READ-ONLY")
@@ -92,7 +134,7 @@ async def close(session: Session, _cmd: object) -> None:
     view = session.view
     if view is not None and not session.read_only and await view.may_expunge():
         await view.expunge(None)
-    await leave(session)
+    await leave(session)  # RFC 7162 §3.2.8: no HIGHESTMODSEQ here, the client was not told what went
 
 
 @command(b"UNSELECT", states=State.SELECTED, capability=(b"UNSELECT",), rfc="RFC 3691")

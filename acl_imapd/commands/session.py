@@ -72,7 +72,10 @@ class Session:
         self.selected: Selected | None = None
         self.read_only = False
         self.rights = Rights(0)
-        self.enabled: set[bytes] = set()
+        self.enabled: set[bytes] = set()  # RFC 5161
+        self.condstore = False  # RFC 7162 §3.1: it said that it knows of modseqs
+        self.qresync = False
+        self._held_back = False  # it was told to go no further than some modseq, since an EXPUNGE had to wait
         self.closed = False
         self.tag = b"*"
         self.leaving = False  # closed once the answer is out
@@ -183,6 +186,18 @@ class Session:
         self.tell(b"FLAGS (%b)" % b" ".join(flag_names(self.selected.index.keywords)))
         self.tell_permanent_flags()
 
+    def enable_condstore(self) -> None:
+        """From now on modseqs are told.  RFC 7162 §3.1: the first time, that of what is selected too."""
+        if not self.condstore:
+            self.condstore = True
+            if self.selected is not None:
+                self.tell_highest_modseq()
+
+    def tell_highest_modseq(self) -> None:
+        """``* OK [HIGHESTMODSEQ n]``: up to there the client has been told everything."""
+        assert self.selected is not None
+        self.tell(b"OK [HIGHESTMODSEQ %d] Told up to here" % self.selected.told_highest)
+
     def mailbox_changed(self) -> None:
         """The index has news: an idling client hears at once, another with its next command."""
         if self.idling:
@@ -194,18 +209,46 @@ class Session:
         if selected is None or self.closed or not selected.owes():
             return
         updates = selected.updates(expunge_ok=expunge_ok)
-        lines: list[bytes] = [b"* %d EXPUNGE\r\n" % seq for seq in updates.expunged]
+        if updates.delayed and self.condstore:
+            # RFC 7162 §3.2: or a client that is cut off now would never hear of the EXPUNGE.
+            self._held_back = True
+            self.tell_highest_modseq()
+        if self.qresync and updates.vanished:
+            lines = [b"* VANISHED %b\r\n" % updates.vanished.encode().encode()]
+        else:
+            lines = [b"* %d EXPUNGE\r\n" % seq for seq in updates.expunged]
         if updates.exists is not None:
             lines.append(b"* %d EXISTS\r\n" % updates.exists)
         if updates.recent is not None:
             lines.append(b"* %d RECENT\r\n" % updates.recent)
         if updates.keywords:
             self.tell_flags()
-        keywords = selected.index.keywords
-        template = b"* %d FETCH (UID %d FLAGS %b)\r\n" if uid else b"* %d FETCH (FLAGS %b)\r\n"
         for low, high in updates.changed.ranges:
-            for place, bits in enumerate(selected.flags(low - 1, high), low):
-                text = flags_text(bits, keywords)
-                lines.append(template % ((place, selected.known[place - 1], text) if uid else (place, text)))
+            lines += self.flag_lines(selected, low - 1, high, uid=uid)
         if lines:
             self.write(b"".join(lines))
+        if self._held_back and not selected.owes():
+            self._held_back = False
+            self.tell_highest_modseq()
+
+    def flag_lines(self, selected: Selected, start: int, stop: int, *, uid: bool) -> list[bytes]:
+        """Unsolicited FETCH responses of those positions that are still there; with UID and MODSEQ for whoever knows
+        of modseqs (RFC 7162 §3.2.4)."""
+        keywords = selected.index.keywords
+        numbers = zip(range(start + 1, stop + 1), selected.uids(start, stop), selected.flags(start, stop), strict=True)
+        if self.condstore:
+            modseqs = selected.modseqs(start, stop)
+            return [
+                b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (seq, one, flags_text(bits, keywords), modseq)
+                for (seq, one, bits), modseq in zip(numbers, modseqs, strict=True)
+                if bits >= 0
+            ]
+        if uid:
+            return [
+                b"* %d FETCH (UID %d FLAGS %b)\r\n" % (seq, one, flags_text(bits, keywords))
+                for seq, one, bits in numbers
+                if bits >= 0
+            ]
+        return [
+            b"* %d FETCH (FLAGS %b)\r\n" % (seq, flags_text(bits, keywords)) for seq, _, bits in numbers if bits >= 0
+        ]

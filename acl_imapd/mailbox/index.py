@@ -1,6 +1,6 @@
 r"""What a process knows of one open mailbox: parallel arrays, once for all its sessions.
 
-Some 46 bytes a message.  An index follows the database as a QRESYNC client follows its server: by the changes
+Some 54 bytes a message.  An index follows the database as a QRESYNC client follows its server: by the changes
 since a modseq.  What changed when is kept in a log, so that a session can be told what it has not been told.
 """
 
@@ -11,9 +11,9 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
 
-from acl_imapd.access.rights import SEEN
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.storage.messages import Changes
+from acl_imapd.storage.turns import NO_TURNS, Turns
 from acl_imapd.types import MailboxId, UserId
 
 MAX_LOG_ENTRIES = 10_000
@@ -23,7 +23,7 @@ MAX_LOG_ENTRIES = 10_000
 class LogEntry:
     r"""What one catching-up brought: *changed* flags or *vanished* messages.
 
-    *user*: whose \Seen it was alone; *seen_only*: only the mailbox's own \Seen bit changed.
+    *user*: whose \Seen it was alone; *seen_only*: only the \Seen bit changed, and that is the home's user's own.
     """
 
     modseq: int  # the index's highest_modseq once it was applied
@@ -41,8 +41,9 @@ class MailboxIndex:
     """
 
     __slots__ = (
-        "bodies", "dates", "flags", "highest_modseq", "keywords", "log", "log_start", "mailbox_id", "modseqs",
-        "recent_uid", "seen", "seen_modseq", "sessions", "sizes", "uidnext", "uids", "uidvalidity", "zones",
+        "bodies", "common_modseq", "common_modseqs", "dates", "flags", "highest_modseq", "home_modseq", "keywords",
+        "log", "log_start", "mailbox_id", "modseqs", "recent_uid", "seen", "seen_modseq", "sessions", "sizes",
+        "turns", "uidnext", "uids", "uidvalidity", "zones",
     )  # fmt: skip
 
     def __init__(self, changes: Changes) -> None:
@@ -54,10 +55,15 @@ class MailboxIndex:
         self.highest_modseq = changes.upto
         self.keywords: dict[int, str] = dict(changes.keywords)
         self.seen: dict[UserId, RangeSet] = dict(changes.seen)
-        self.seen_modseq: dict[UserId, int] = {}
+        self.seen_modseq: dict[UserId, int] = {user: modseq for user, (modseq, _) in changes.turns.items()}
+        # When whose own \Seen turned: as text until somebody asks.
+        self.turns: dict[UserId, str | Turns] = {user: text for user, (_, text) in changes.turns.items()}
+        self.common_modseq = changes.common_modseq
+        self.home_modseq = changes.home_modseq
         self.uids = array("I", [row.uid for row in changes.rows])
         self.flags = array("Q", [row.flags for row in changes.rows])
         self.modseqs = array("Q", [row.modseq for row in changes.rows])
+        self.common_modseqs = array("Q", [row.common_modseq for row in changes.rows])
         self.dates = array("q", [row.internal_date for row in changes.rows])
         self.zones = array("h", [row.internal_zone for row in changes.rows])
         self.sizes = array("Q", [row.size for row in changes.rows])
@@ -71,6 +77,17 @@ class MailboxIndex:
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else -1
 
+    def highest_for(self, user: UserId, *, own_seen: bool) -> int:
+        r"""HIGHESTMODSEQ as that user may know it: what only others see of their own \Seen does not count."""
+        return max(self.common_modseq, self.seen_modseq.get(user, 0) if own_seen else self.home_modseq)
+
+    def turns_of(self, user: UserId) -> Turns:
+        r"""When that user's own \Seen of which messages turned."""
+        turns = self.turns.get(user, NO_TURNS)
+        if isinstance(turns, str):
+            turns = self.turns[user] = Turns.parse(turns)
+        return turns
+
     def apply(self, changes: Changes) -> bool:
         """Bring in *changes*, which begin at or before what is known.  False if they told nothing new."""
         self.uidnext = max(self.uidnext, changes.uidnext)
@@ -79,6 +96,8 @@ class MailboxIndex:
             return False
         known = self.highest_modseq
         self.highest_modseq = changes.upto
+        self.common_modseq = changes.common_modseq
+        self.home_modseq = changes.home_modseq
         self.keywords.update(changes.keywords)
         self._apply_rows(changes, known)
         gone = self._remove(changes.vanished)
@@ -87,9 +106,9 @@ class MailboxIndex:
         for user, uids in changes.seen.items():
             old = self.seen.get(user, EMPTY)
             self.seen[user] = uids
+            self.seen_modseq[user], self.turns[user] = changes.turns[user]
             turned = ((old - uids) | (uids - old)) - changes.vanished
             if turned:
-                self.seen_modseq[user] = changes.upto
                 self._log(LogEntry(changes.upto, changed=turned, user=user))
         return True
 
@@ -104,6 +123,7 @@ class MailboxIndex:
                 self.uids.append(row.uid)
                 self.flags.append(row.flags)
                 self.modseqs.append(row.modseq)
+                self.common_modseqs.append(row.common_modseq)
                 self.dates.append(row.internal_date)
                 self.zones.append(row.internal_zone)
                 self.sizes.append(row.size)
@@ -112,10 +132,10 @@ class MailboxIndex:
             place = self.position(row.uid)
             if place < 0:
                 continue
-            turned = self.flags[place] ^ row.flags
             self.flags[place] = row.flags
             self.modseqs[place] = row.modseq
-            if turned == SEEN:
+            self.common_modseqs[place] = row.common_modseq
+            if row.common_modseq <= known:
                 seen_only.append(row.uid)
             else:
                 flagged.append(row.uid)
@@ -136,7 +156,7 @@ class MailboxIndex:
                 gone.append((low, high))
         if not cuts:
             return EMPTY
-        for name in ("uids", "flags", "modseqs", "dates", "zones", "sizes", "bodies"):
+        for name in ("uids", "flags", "modseqs", "common_modseqs", "dates", "zones", "sizes", "bodies"):
             old: array[int] = getattr(self, name)
             new: array[int] = array(old.typecode)
             start = 0

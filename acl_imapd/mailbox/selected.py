@@ -19,9 +19,14 @@ RECENT = 1 << 63  # a bit no mailbox stores
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """What to tell, in this order; ``expunged`` is descending, so each number holds when it is said."""
+    """What to tell, in this order; ``expunged`` is descending, so each number holds when it is said.
+
+    ``vanished`` are the UIDs of the expunged ones; ``delayed``: there are some that may not be told now.
+    """
 
     expunged: list[int] = field(default_factory=list)
+    vanished: RangeSet = EMPTY
+    delayed: bool = False
     exists: int | None = None
     recent: int | None = None
     changed: RangeSet = EMPTY  # sequence numbers, after the expunges
@@ -40,6 +45,7 @@ class Selected:
         self.known = index.uids
         self.count = len(index.uids)
         self.told_modseq = index.highest_modseq
+        self.told_highest = index.highest_for(user_id, own_seen=own_seen)
         self.told_keywords = len(index.keywords)
         self.recent = EMPTY
         self.searched: RangeSet = EMPTY
@@ -89,6 +95,39 @@ class Selected:
             self._mark(flags, start, stop, self.recent, RECENT)
         return flags
 
+    # -- modseqs ------------------------------------------------------------------------------------------
+
+    def modseqs(self, start: int, stop: int) -> list[int]:
+        """The modseqs this user sees at the positions start … stop - 1; 0 for gone.  RFC 7162 §3.1."""
+        index = self.index
+        column = index.common_modseqs if self.own_seen else index.modseqs
+        if self.known is index.uids:
+            found = column[start:stop].tolist()
+        else:
+            found = [column[place] if place >= 0 else 0 for place in self.places(start, stop)]
+        if not self.own_seen or start >= stop:
+            return found
+        first, last = self.known[start], self.known[stop - 1]
+        for modseq, uids in index.turns_of(self.user_id).entries:
+            begin = max(0, bisect_right(uids.ranges, (first, 1 << 62)) - 1)
+            for low, high in uids.ranges[begin:]:
+                if low > last:
+                    break
+                from_, to = bisect_left(self.known, low, start, stop), bisect_right(self.known, high, start, stop)
+                for place in range(from_ - start, to - start):
+                    if 0 < found[place] < modseq:
+                        found[place] = modseq
+        return found
+
+    def changed_since(self, seqs: RangeSet, modseq: int) -> RangeSet:
+        """Those of the sequence numbers whose message this user sees changed after *modseq*."""
+        changed: list[int] = []
+        for low, high in seqs.ranges:
+            for start in range(low - 1, high, 10_000):
+                found = self.modseqs(start, min(start + 10_000, high))
+                changed += [seq for seq, one in enumerate(found, start + 1) if one > modseq]
+        return RangeSet.from_numbers(changed)
+
     def _mark(self, flags: list[int], start: int, stop: int, uids: RangeSet, bit: int) -> None:
         if start >= stop:
             return
@@ -130,12 +169,13 @@ class Selected:
         if vanished and not expunge_ok:
             # Flag changes wait too: told_modseq stays.  Nothing is lost, it is told a command later.
             self._expected.clear()
-            return Updates()
+            return Updates(delayed=True)
         changed_uids = self._changed()
         expunged: list[int] = []
+        gone = EMPTY
         if vanished:
-            old, count = self.known, self.count
-            expunged = self._expunged(old, count)
+            expunged = self._expunged(self.known, self.count)
+            gone = RangeSet.from_numbers([self.known[seq - 1] for seq in expunged])
         self.known = index.uids
         before = self.count - len(expunged)
         self.count = len(index.uids)
@@ -147,9 +187,11 @@ class Selected:
         keywords = len(index.keywords) != self.told_keywords
         self.told_keywords = len(index.keywords)
         self.told_modseq = index.highest_modseq
+        self.told_highest = max(self.told_highest, index.highest_for(self.user_id, own_seen=self.own_seen))
         self._expected.clear()
         return Updates(
             expunged=expunged,
+            vanished=gone,
             exists=exists,
             recent=self.recent_count() if recent else None,
             changed=changed,
@@ -173,12 +215,12 @@ class Selected:
         return RangeSet.of(changed)
 
     def _changed_by_scan(self) -> RangeSet:
-        """The log does not reach back far enough: look at every message, and tell too much rather than too little."""
+        """The log does not reach back far enough: look at every message."""
         index = self.index
-        if self.own_seen and index.seen_modseq.get(self.user_id, 0) > self.told_modseq:
-            return RangeSet.from_numbers(index.uids)
-        pairs = zip(index.uids, index.modseqs, strict=True)
-        return RangeSet.from_numbers(uid for uid, modseq in pairs if modseq > self.told_modseq)
+        column = index.common_modseqs if self.own_seen else index.modseqs
+        pairs = zip(index.uids, column, strict=True)
+        changed = RangeSet.from_numbers(uid for uid, modseq in pairs if modseq > self.told_modseq)
+        return changed | index.turns_of(self.user_id).since(self.told_modseq) if self.own_seen else changed
 
     def _expunged(self, old: array[int], count: int) -> list[int]:
         index = self.index

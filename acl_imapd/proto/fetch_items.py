@@ -24,6 +24,7 @@ _ITEMS = frozenset(
         b"ENVELOPE",
         b"FLAGS",
         b"INTERNALDATE",
+        b"MODSEQ",
         b"RFC822",
         b"RFC822.HEADER",
         b"RFC822.SIZE",

@@ -112,6 +112,13 @@ class Smaller:
 
 
 @dataclass(frozen=True, slots=True)
+class ModSeq:
+    """Changed at *modseq* or after.  RFC 7162 §3.1.5."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """What *key* does not match."""
 
@@ -133,7 +140,21 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | Not | Or | And
+Key = (
+    All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | ModSeq | Not | Or
+    | And
+)  # fmt: skip
+
+
+def asks(key: Key, kind: type) -> bool:
+    """True when *key* is one of that kind, or one of the keys it is made of is."""
+    if isinstance(key, And):
+        return any(asks(each, kind) for each in key.keys)
+    if isinstance(key, Or):
+        return asks(key.a, kind) or asks(key.b, kind)
+    if isinstance(key, Not):
+        return asks(key.key, kind)
+    return isinstance(key, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +292,17 @@ class _Reader:
         self._arguments.sp()
         return kind(self._arguments.number64())
 
+    def modseq(self) -> Key:
+        """``SP [entry-name SP entry-type-req SP] mod-sequence-valzer``.  The entry is not looked at: a message has one
+        modseq for a user (RFC 7162 §3.1.5)."""
+        self._arguments.sp()
+        if self._arguments.peek() == b'"':
+            self._arguments.string()
+            self._arguments.sp()
+            self._arguments.keyword(b"PRIV", b"SHARED", b"ALL")
+            self._arguments.sp()
+        return ModSeq(self._arguments.number64())
+
     def uid(self) -> Key:
         self._arguments.sp()
         return UidSet(self._arguments.sequence_set())
@@ -281,6 +313,7 @@ _OTHERS: dict[bytes, Callable[[_Reader], Key]] = {
     b"HEADER": _Reader.header,
     b"KEYWORD": lambda reader: reader.flag(True),
     b"LARGER": lambda reader: reader.size(Larger),
+    b"MODSEQ": _Reader.modseq,
     b"SMALLER": lambda reader: reader.size(Smaller),
     b"TEXT": _Reader.text,
     b"UID": _Reader.uid,

@@ -14,7 +14,7 @@ from acl_imapd.storage.database import notify
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import mailbox, message
-from acl_imapd.types import MailboxId
+from acl_imapd.types import MailboxId, UserId
 
 T = TypeVar("T")
 
@@ -37,6 +37,8 @@ _COUNT = Prepared(
     .where(mailbox.c.id == bindparam("box"))
     .values(
         highest_modseq=bindparam("new_modseq"),
+        common_modseq=bindparam("new_common"),
+        home_modseq=bindparam("new_home"),
         uidnext=bindparam("new_uidnext"),
         messages=mailbox.c.messages + bindparam("d_messages"),
         unseen=mailbox.c.unseen + bindparam("d_unseen"),
@@ -52,6 +54,7 @@ def count(
     box: Mailbox,
     modseq: int,
     *,
+    seen_by: UserId | None = None,
     uidnext: int | None = None,
     messages: int = 0,
     unseen: int = 0,
@@ -59,12 +62,17 @@ def count(
     deleted_bytes: int = 0,
     size_bytes: int = 0,
 ) -> None:
-    """Add to the counters of a locked mailbox, and tell the other processes that it changed."""
+    r"""Add to the counters of a locked mailbox, and tell the other processes that it changed.
+
+    *seen_by*: only that user's own \Seen changed, which nobody else sees.
+    """
     _COUNT.run(
         conn,
         {
             "box": box.id,
             "new_modseq": modseq,
+            "new_common": modseq if seen_by is None else box.common_modseq,
+            "new_home": modseq if seen_by is not None and seen_by == box.home_id else box.home_modseq,
             "new_uidnext": box.uidnext if uidnext is None else uidnext,
             "d_messages": messages,
             "d_unseen": unseen,

@@ -50,6 +50,8 @@ class Mailbox:
     deleted_bytes: int
     size_bytes: int
     special_use: str | None
+    common_modseq: int
+    home_modseq: int
 
 
 _ALL = select(mailbox)
@@ -214,6 +216,8 @@ def create_mailbox(
         "uidvalidity": next_uidvalidity(conn),
         "uidnext": 1,
         "highest_modseq": 1,
+        "common_modseq": 1,
+        "home_modseq": 1,
         "recent_uid": 0,
         "messages": 0,
         "unseen": 0,
@@ -432,7 +436,7 @@ def set_seen_mode(conn: Connection, actor: Actor, mailbox_id: MailboxId, *, shar
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What STATUS tells; *unseen* as the user sees it."""
+    """What STATUS tells; *unseen* and *highest_modseq* as the user sees them."""
 
     messages: int
     recent: int
@@ -451,22 +455,26 @@ def read_status(
     r"""The counters of those mailboxes that exist: stored ones, so no message is looked at, but for *recent*."""
     found = read_mailboxes(conn, mailbox_ids)
     own = [one.id for one in found if not one.seen_shared and one.home_id != user_id]
-    seen: dict[int, int] = {}
+    seen: dict[int, tuple[int, int]] = {}
     for start in range(0, len(own), 500):
         some = own[start : start + 500]
         mine = schema.seen
-        query = select(mine.c.mailbox_id, mine.c.count).where(mine.c.mailbox_id.in_(some), mine.c.user_id == user_id)
-        seen.update((row[0], row[1]) for row in conn.execute(query))
+        query = select(mine.c.mailbox_id, mine.c.count, mine.c.modseq).where(
+            mine.c.mailbox_id.in_(some), mine.c.user_id == user_id
+        )
+        seen.update((row[0], (row[1], row[2])) for row in conn.execute(query))
     own_ids = set(own)
     recents = _count_recent(conn, found) if recent else {}
     return {
         one.id: Status(
             messages=one.messages,
             recent=recents.get(one.id, 0),
-            unseen=one.messages - seen.get(one.id, 0) if one.id in own_ids else one.unseen,
+            unseen=one.messages - seen.get(one.id, (0, 0))[0] if one.id in own_ids else one.unseen,
             uidnext=one.uidnext,
             uidvalidity=one.uidvalidity,
-            highest_modseq=one.highest_modseq,
+            highest_modseq=max(
+                one.common_modseq, seen.get(one.id, (0, 0))[1] if one.id in own_ids else one.home_modseq
+            ),
             deleted=one.deleted,
             deleted_bytes=one.deleted_bytes,
             size_bytes=one.size_bytes,

@@ -20,8 +20,9 @@ from acl_imapd.storage.bodies import Blobs, store_bodies
 from acl_imapd.storage.counters import count, for_sets, in_set, lock
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.mailboxes import Mailbox
+from acl_imapd.storage.modseqs import insert_expunged, read_vanished
 from acl_imapd.storage.prepared import Prepared
-from acl_imapd.storage.schema import expunged, keyword, mailbox, message, seen
+from acl_imapd.storage.schema import keyword, mailbox, message, seen
 from acl_imapd.storage.seen import forget_seen, mark_seen, own_seen, read_seen
 from acl_imapd.types import BodyId, MailboxId, Uid, UserId
 
@@ -38,6 +39,7 @@ class MessageRow(NamedTuple):
     internal_zone: int
     size: int
     body_id: int
+    common_modseq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class Changes:
     vanished: RangeSet
     seen: dict[UserId, RangeSet]
     keywords: dict[int, str]
+    # Of each user whose row changed: the modseq of that, and when which messages turned (turns.Turns.encode).
+    turns: dict[UserId, tuple[int, str]]
+    common_modseq: int
+    home_modseq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +93,20 @@ class Copied:
 # -- reading --------------------------------------------------------------------------------------------------
 
 _BOX = Prepared(select(
-    mailbox.c.uidvalidity, mailbox.c.uidnext, mailbox.c.highest_modseq, mailbox.c.recent_uid
+    mailbox.c.uidvalidity, mailbox.c.uidnext, mailbox.c.highest_modseq, mailbox.c.recent_uid,
+    mailbox.c.common_modseq, mailbox.c.home_modseq,
 ).where(mailbox.c.id == bindparam("id")))  # fmt: skip
 _ROW = (
     message.c.uid, message.c.modseq, message.c.flags, message.c.internal_date, message.c.internal_zone,
-    message.c.size, message.c.body_id,
+    message.c.size, message.c.body_id, message.c.common_modseq,
 )  # fmt: skip
 _ALL_ROWS = select(*_ROW).where(message.c.mailbox_id == bindparam("id")).order_by(message.c.uid)
 _ROWS = Prepared(_ALL_ROWS)
 _ROWS_SINCE = Prepared(_ALL_ROWS.where(message.c.modseq > bindparam("since")))
-_EXPUNGED = Prepared(
-    select(expunged.c.uids).where(expunged.c.mailbox_id == bindparam("id"), expunged.c.modseq > bindparam("since"))
-)
 _SEEN = Prepared(
-    select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.modseq > bindparam("since"))
+    select(seen.c.user_id, seen.c.uids, seen.c.modseq, seen.c.turns).where(
+        seen.c.mailbox_id == bindparam("id"), seen.c.modseq > bindparam("since")
+    )
 )
 _NEW_KEYWORD = Prepared(insert(keyword))
 _KEYWORDS = Prepared(select(keyword.c.bit, keyword.c.name).where(keyword.c.mailbox_id == bindparam("id")))
@@ -112,19 +118,20 @@ def read_changes(conn: Connection, mailbox_id: MailboxId, since: int) -> Changes
     if box is None:
         return None
     rows: list[MessageRow] = []
-    vanished, seen_by, keywords = EMPTY, {}, {}
+    vanished, seen_by, keywords, turns = EMPTY, {}, {}, {}
     if box.highest_modseq > since or since == 0:
         at = {"id": mailbox_id, "since": since}
         found = _ROWS_SINCE.all(conn, at) if since else _ROWS.all(conn, {"id": mailbox_id})
         rows = [MessageRow._make(row) for row in found]
         if since:
-            texts = _EXPUNGED.scalars(conn, at)
-            vanished = RangeSet.of(pair for one in texts for pair in RangeSet.parse(one).ranges)
-        seen_by = {UserId(row[0]): RangeSet.parse(row[1]) for row in _SEEN.all(conn, at)}
+            vanished = read_vanished(conn, mailbox_id, since)
+        for row in _SEEN.all(conn, at):
+            seen_by[UserId(row[0])] = RangeSet.parse(row[1])
+            turns[UserId(row[0])] = (int(row[2]), str(row[3]))
         keywords = {int(row[0]): str(row[1]) for row in _KEYWORDS.all(conn, {"id": mailbox_id})}
     return Changes(
         mailbox_id, since, box.highest_modseq, box.uidvalidity, box.uidnext, box.recent_uid,
-        rows, vanished, seen_by, keywords,
+        rows, vanished, seen_by, keywords, turns, box.common_modseq, box.home_modseq,
     )  # fmt: skip
 
 
@@ -210,6 +217,7 @@ def _insert(
                 "save_date": now,
                 "size": len(one.body),
                 "body_id": body_id,
+                "common_modseq": modseq,
             }
         )
     _INSERT.many(conn, rows)
@@ -217,7 +225,7 @@ def _insert(
     if own:
         mine = RangeSet.from_numbers(uid for uid, one in zip(uids, messages, strict=True) if one.seen)
         if mine:
-            mark_seen(conn, box.id, user_id, mine, modseq, value=True)
+            mark_seen(conn, box.id, user_id, mine, modseq, value=True, new_messages=True)
     _count_in(conn, box, modseq, rows)
     return Appended(box.uidvalidity, uids, modseq)
 
@@ -242,7 +250,6 @@ _MARKED = message.c.flags.op("&")(DELETED) != 0
 _SELECT_DELETED = for_sets(lambda these: Prepared(select(*_ROW).where(these, _MARKED).order_by(message.c.uid)))
 _SELECT_UIDS = for_sets(lambda these: Prepared(select(message.c.uid).where(these)))
 _DELETE = for_sets(lambda these: Prepared(delete(message).where(these)))
-_EXPUNGE = Prepared(insert(expunged))
 
 
 def _select_rows(
@@ -279,13 +286,14 @@ def store_flags(
         add, remove = (add | SEEN, remove) if seen else (add, remove | SEEN)
     changed = False
     if add or remove:
-        changed = _store_bits(conn, box, uids, modseq, add=add, remove=remove)
+        home_user = user_id if box.home_id == user_id and not box.seen_shared else None
+        changed = _store_bits(conn, box, uids, modseq, add=add, remove=remove, home_user=home_user)
     if seen is not None and own:
         way, values = in_set(conn, mailbox_id, uids)
         there = RangeSet.from_numbers(_SELECT_UIDS[way].scalars(conn, values))
         if mark_seen(conn, mailbox_id, user_id, there, modseq, value=seen):
             if not changed:
-                count(conn, box, modseq)
+                count(conn, box, modseq, seen_by=user_id)
             changed = True
     return modseq if changed else 0
 
@@ -307,25 +315,44 @@ _TURNING = for_sets(
 )
 _TURN = for_sets(
     lambda these: Prepared(
-        update(message).where(these, _DIFFERS).values(flags=_NEW_FLAGS, modseq=bindparam("new_modseq"))
+        update(message)
+        .where(these, _DIFFERS)
+        .values(flags=_NEW_FLAGS, modseq=bindparam("new_modseq"), common_modseq=bindparam("new_modseq"))
+    )
+)
+# Where \Seen is the home's user's own: what changes besides it is what others see.
+_COMMON_TURNS = _NEW_FLAGS.op("&")(~SEEN) != _FLAGS.op("&")(~SEEN)
+_HOME_TURN = for_sets(
+    lambda these: Prepared(
+        update(message)
+        .where(these, _DIFFERS)
+        .values(
+            flags=_NEW_FLAGS,
+            modseq=bindparam("new_modseq"),
+            common_modseq=case((_COMMON_TURNS, bindparam("new_modseq")), else_=message.c.common_modseq),
+        )
     )
 )
 
 
-def _store_bits(conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, add: int, remove: int) -> bool:
-    """*add* and *remove* have no bit in common."""
+def _store_bits(
+    conn: Connection, box: Mailbox, uids: RangeSet, modseq: int, *, add: int, remove: int, home_user: UserId | None
+) -> bool:
+    r"""*add* and *remove* have no bit in common; bit 0 is *home_user*'s own \Seen, or everybody's."""
     way, which = in_set(conn, box.id, uids)
     values = {**which, "to_add": add, "to_remove": remove, "to_keep": ~remove, "new_modseq": modseq}
+    turn = _TURN if home_user is None else _HOME_TURN
     seen_turns = deleted_turns = deleted_bytes = 0
     if (add | remove) & (SEEN | DELETED):
         seen_turns, deleted_turns, deleted_bytes = map(int, _TURNING[way].first(conn, values))
-    if not _TURN[way].run(conn, values):
+    if not turn[way].run(conn, values):
         return False
     more_deleted = 1 if add & DELETED else -1
     count(
         conn,
         box,
         modseq,
+        seen_by=home_user if not (add | remove) & ~SEEN else None,
         unseen=-seen_turns if add & SEEN else seen_turns,
         deleted=more_deleted * deleted_turns,
         deleted_bytes=more_deleted * deleted_bytes,
@@ -351,7 +378,7 @@ def _remove_rows(conn: Connection, box: Mailbox, rows: list[MessageRow]) -> int:
     gone = RangeSet.from_numbers(row.uid for row in rows)
     way, values = in_set(conn, box.id, gone)
     _DELETE[way].run(conn, values)
-    _EXPUNGE.run(conn, {"mailbox_id": box.id, "modseq": modseq, "uids": gone.encode()})
+    insert_expunged(conn, box.id, modseq, gone)
     forget_seen(conn, box.id, gone, modseq)
     marked = [row.size for row in rows if row.flags & DELETED]
     count(
@@ -447,11 +474,12 @@ def _copy(
                 "save_date": now,
                 "size": row.size,
                 "body_id": row.body_id,
+                "common_modseq": modseq,
             }
         )
     _INSERT.many(conn, made)
     if mine:
-        mark_seen(conn, target_id, user_id, RangeSet.from_numbers(mine), modseq, value=True)
+        mark_seen(conn, target_id, user_id, RangeSet.from_numbers(mine), modseq, value=True, new_messages=True)
     _count_in(conn, target, modseq, made)
     if remove:
         _remove_rows(conn, lock(conn, source_id), rows)

@@ -172,6 +172,10 @@ mailbox = Table(
     Column("deleted_bytes", BigInteger, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("special_use", String(32)),  # "\\Junk" …
+    # The last change that every reader sees, and the last of the home's user's own \Seen; highest_modseq counts
+    # the others' own \Seen too.
+    Column("common_modseq", BigInteger, nullable=False),
+    Column("home_modseq", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
 Index(
@@ -204,6 +208,7 @@ body = Table(
     Column("blob_key", String(80)),
     Column("header", LargeBinary, nullable=False),
     Column("text", LargeBinary),
+    Column("preview", Text),  # RFC 8970; NULL: not made yet
     sqlite_autoincrement=True,
 )
 
@@ -239,6 +244,7 @@ message = Table(
     Column("save_date", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("body_id", ForeignKey("body.id"), nullable=False, index=True),
+    Column("common_modseq", BigInteger, nullable=False),  # of the last change but of the home's user's own \Seen
     Index("ix_message_modseq", "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
 )
@@ -263,6 +269,7 @@ seen = Table(
     Column("modseq", BigInteger, nullable=False),
     Column("uids", Text, nullable=False),
     Column("count", BigInteger, nullable=False),
+    Column("turns", Text, nullable=False),  # turns.Turns.encode: which of them turned when
     sqlite_with_rowid=False,
 )
 

@@ -15,6 +15,7 @@ from acl_imapd.storage.counters import count, for_sets, in_set, lock
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import message, seen
+from acl_imapd.storage.turns import Turns, with_turn
 from acl_imapd.types import MailboxId, UserId
 
 
@@ -23,22 +24,36 @@ def own_seen(box: Mailbox, user_id: UserId) -> bool:
     return not box.seen_shared and box.home_id != user_id
 
 
-_ONE = Prepared(select(seen.c.uids).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user")))
-_ALL = Prepared(select(seen.c.user_id, seen.c.uids).where(seen.c.mailbox_id == bindparam("id")))
+_ONE = Prepared(
+    select(seen.c.uids, seen.c.turns).where(seen.c.mailbox_id == bindparam("id"), seen.c.user_id == bindparam("user"))
+)
+_ALL = Prepared(select(seen.c.user_id, seen.c.uids, seen.c.turns).where(seen.c.mailbox_id == bindparam("id")))
+_UIDS = Prepared(select(message.c.uid).where(message.c.mailbox_id == bindparam("id")))
 
 
 def read_seen(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> RangeSet:
     """The UIDs this user has seen."""
-    return RangeSet.parse(_ONE.scalar(conn, {"id": mailbox_id, "user": user_id}) or "")
+    return _read_one(conn, mailbox_id, user_id)[0]
 
 
-def _read_all(conn: Connection, mailbox_id: MailboxId) -> dict[UserId, RangeSet]:
-    return {UserId(row[0]): RangeSet.parse(row[1]) for row in _ALL.all(conn, {"id": mailbox_id})}
+def read_turns(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> Turns:
+    r"""When this user's \Seen of which messages turned."""
+    return Turns.parse(_read_one(conn, mailbox_id, user_id)[1])
+
+
+def _read_one(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> tuple[RangeSet, str]:
+    row = _ONE.first(conn, {"id": mailbox_id, "user": user_id})
+    return (EMPTY, "") if row is None else (RangeSet.parse(row[0]), str(row[1]))
+
+
+def _read_all(conn: Connection, mailbox_id: MailboxId) -> dict[UserId, tuple[RangeSet, str]]:
+    rows = _ALL.all(conn, {"id": mailbox_id})
+    return {UserId(row[0]): (RangeSet.parse(row[1]), str(row[2])) for row in rows}
 
 
 def _upsert(make: Any) -> Any:
     statement = make(seen)
-    given = {name: getattr(statement.excluded, name) for name in ("modseq", "uids")}
+    given = {name: getattr(statement.excluded, name) for name in ("modseq", "uids", "turns")}
     return statement.on_conflict_do_update(
         index_elements=["mailbox_id", "user_id"], set_={**given, "count": statement.excluded["count"]}
     )
@@ -47,31 +62,48 @@ def _upsert(make: Any) -> Any:
 _UPSERT = {"sqlite": Prepared(_upsert(sqlite_insert)), "postgresql": Prepared(_upsert(postgresql_insert))}
 
 
-def _write(conn: Connection, mailbox_id: MailboxId, modseq: int, rows: Iterable[tuple[UserId, RangeSet]]) -> None:
+def _write(conn: Connection, mailbox_id: MailboxId, modseq: int, rows: Iterable[tuple[UserId, RangeSet, str]]) -> None:
+    given = {"mailbox_id": mailbox_id, "modseq": modseq}
     values = [
-        {"mailbox_id": mailbox_id, "user_id": user_id, "modseq": modseq, "uids": uids.encode(), "count": len(uids)}
-        for user_id, uids in rows
+        {**given, "user_id": user_id, "uids": uids.encode(), "count": len(uids), "turns": turns}
+        for user_id, uids, turns in rows
     ]
     if values:
         _UPSERT[conn.dialect.name].many(conn, values)
 
 
 def mark_seen(
-    conn: Connection, mailbox_id: MailboxId, user_id: UserId, uids: RangeSet, modseq: int, *, value: bool
+    conn: Connection,
+    mailbox_id: MailboxId,
+    user_id: UserId,
+    uids: RangeSet,
+    modseq: int,
+    *,
+    value: bool,
+    new_messages: bool = False,
 ) -> bool:
-    """Add or remove *uids*, all of them there; False where that changes nothing."""
-    old = read_seen(conn, mailbox_id, user_id)
+    """Add or remove *uids*, all of them there; False where that changes nothing.
+
+    *new_messages*: they came with *modseq* themselves, so that it need not be kept when they turned.
+    """
+    old, turns = _read_one(conn, mailbox_id, user_id)
     new = old | uids if value else old - uids
     if new == old:
         return False
-    _write(conn, mailbox_id, modseq, [(user_id, new)])
+    if not new_messages:
+
+        def there() -> RangeSet:
+            return RangeSet.from_numbers(_UIDS.scalars(conn, {"id": mailbox_id}))
+
+        turns = with_turn(turns, modseq, uids - old if value else uids & old, there)
+    _write(conn, mailbox_id, modseq, [(user_id, new, turns)])
     return True
 
 
 def forget_seen(conn: Connection, mailbox_id: MailboxId, gone: RangeSet, modseq: int) -> None:
     """Nobody has seen what is not there."""
-    left = ((user_id, old, old - gone) for user_id, old in _read_all(conn, mailbox_id).items())
-    _write(conn, mailbox_id, modseq, [(user_id, new) for user_id, old, new in left if new != old])
+    left = ((user_id, old, old - gone, turns) for user_id, (old, turns) in _read_all(conn, mailbox_id).items())
+    _write(conn, mailbox_id, modseq, [(user_id, new, turns) for user_id, old, new, turns in left if new != old])
 
 
 # -- from one mode to the other -----------------------------------------------------------------------------------
@@ -83,7 +115,9 @@ _SET_BIT = for_sets(
         update(message)
         .where(these)
         .values(
-            flags=message.c.flags.op("&")(bindparam("kept")).op("|")(bindparam("bit")), modseq=bindparam("new_modseq")
+            flags=message.c.flags.op("&")(bindparam("kept")).op("|")(bindparam("bit")),
+            modseq=bindparam("new_modseq"),
+            common_modseq=bindparam("new_modseq"),
         )
     )
 )
@@ -120,12 +154,12 @@ def convert_seen(conn: Connection, mailbox_id: MailboxId, *, shared: bool) -> No
 def _to_shared(conn: Connection, box: Mailbox, modseq: int) -> int:
     """By how much there are more unseen messages.  The users' rows stay, without a meaning until they are
     written again: sessions that have the mailbox open go on with what they know."""
-    anybody = RangeSet.of(pair for uids in _read_all(conn, box.id).values() for pair in uids.ranges)
+    anybody = RangeSet.of(pair for uids, _ in _read_all(conn, box.id).values() for pair in uids.ranges)
     bits = RangeSet.from_numbers(conn.execute(_WITH_SEEN, {"id": box.id}).scalars())
-    set_now = anybody - bits
     # Without a home's user bit 0 is left over from an earlier time of common \Seen.
     clear_now = bits - anybody if box.home_id is None else EMPTY
-    for uids, bit in ((set_now, SEEN), (clear_now, 0)):
+    # Those with the bit already get a new modseq too: there may be somebody for whom they were unseen.
+    for uids, bit in ((anybody | (bits - clear_now), SEEN), (clear_now, 0)):
         if uids:
             way, values = in_set(conn, box.id, uids)
             conn.execute(_SET_BIT[way], {**values, "bit": bit, "kept": ~SEEN, "new_modseq": modseq})
@@ -145,4 +179,8 @@ def _to_private(conn: Connection, box: Mailbox, modseq: int) -> None:
         readers.update(UserId(one) for one in conn.execute(_READERS, named).scalars())
     if box.home_id is not None:
         readers.discard(box.home_id)
-    _write(conn, box.id, modseq, [(user_id, common) for user_id in sorted(readers)])
+    _write(conn, box.id, modseq, [(user_id, common, "") for user_id in sorted(readers)])
+    if common:
+        # Whoever is not among those sees them unseen now.
+        way, values = in_set(conn, box.id, common)
+        conn.execute(_SET_BIT[way], {**values, "bit": SEEN, "kept": ~SEEN, "new_modseq": modseq})
