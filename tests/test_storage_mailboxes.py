@@ -10,7 +10,8 @@ from acl_imapd.mail.mime import parsed
 from acl_imapd.ranges import RangeSet
 from acl_imapd.storage import accounts, check, mailboxes, messages, rights, subscriptions
 from acl_imapd.storage.messages import NewMessage
-from tests.conftest import ACTOR, give
+from acl_imapd.storage.seen import read_seen
+from tests.conftest import ACTOR, PASSWORD_HASH, give
 
 BODY = b"Subject: x\r\n\r\nx\r\n"
 
@@ -293,3 +294,28 @@ def test_seen_mode_reaches_the_folders_below_that_follow_and_stops_at_one_that_h
     assert modes == {
         "Team": True, "Team/follows": True, "Team/follows/deep": True, "Team/own": False, "Team/own/below": False,
     }  # fmt: skip
+
+
+def test_what_was_seen_by_all_is_kept_for_everybody_who_may_read_in_one_statement(database, bob, cat, team):
+    """Also for whom only a domain names; and not for one who had nothing to do with the mailbox."""
+    dora = database.write_now(accounts.insert_user, ACTOR, "dora@example.com", PASSWORD_HASH)
+    eve = database.write_now(accounts.insert_user, ACTOR, "eve", PASSWORD_HASH)
+    database.write_now(give, team.id, "domain:example.com", "lr")
+    append(database, team, bob, 2)
+    database.write_now(mailboxes.set_seen_mode, ACTOR, team.id, shared=True)
+    database.write_now(messages.store_flags, team.id, bob.id, RangeSet(((1, 1),)), seen=True)
+    executed = []
+
+    def note(conn, cursor, statement, parameters, context, executemany):
+        executed.append((statement, executemany))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    database.write_now(mailboxes.set_seen_mode, ACTOR, team.id, shared=False)
+    event.remove(database.engine, "before_cursor_execute", note)
+
+    seen = {user: database.read_now(read_seen, team.id, user.id) for user in (bob, cat, dora, eve)}
+    assert {user.name: found.encode() for user, found in seen.items()} == {
+        "bob": "1", "cat": "1", "dora@example.com": "1", "eve": ""
+    }  # fmt: skip
+    written = [many for statement, many in executed if "INTO seen" in statement]
+    assert written == [False]

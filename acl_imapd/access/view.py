@@ -28,6 +28,7 @@ from acl_imapd.access.rights import (
     parse_rights,
 )
 from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused
+from acl_imapd.mail.mime import Parsed, parsed
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.storage import bodies, mailboxes, messages, modseqs, subscriptions
@@ -46,6 +47,9 @@ __all__ = ["BodyData", "Copied", "MailboxView", "NewMessage", "Stored"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Some tenth of a millisecond; the way to a thread and back takes as long.
+PARSED_AT_ONCE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,12 @@ class MailboxView:
 
     # -- messages ---------------------------------------------------------------------------------------------
 
+    async def parse(self, messages: Sequence[bytes]) -> list[Parsed]:
+        """What is kept of each message beside its bytes; of long ones found outside the reactor's thread."""
+        if sum(map(len, messages)) <= PARSED_AT_ONCE_BYTES:
+            return _parse(messages)
+        return await self.access.gate.database.work(_parse, messages)
+
     @requires(Rights.i)
     async def append(self, new: Sequence[NewMessage]) -> Appended:
         """Add messages, all or none, with those of their flags that the rights allow.  RFC 4314 §4."""
@@ -397,6 +407,10 @@ class MailboxView:
         for change in changes:
             gate.indexes.apply(change)
         return result
+
+
+def _parse(messages: Sequence[bytes]) -> list[Parsed]:
+    return [parsed(message) for message in messages]
 
 
 def _store(

@@ -10,7 +10,6 @@ from acl_imapd.access.view import MailboxView, NewMessage
 from acl_imapd.commands.registry import LOGGED_IN, Done, capability, command
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand, ImapError
-from acl_imapd.mail.mime import parsed
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.ranges import RangeSet
 
@@ -78,17 +77,18 @@ async def append(session: Session, cmd: Append, mailbox: MailboxView) -> Done:
     if any(not one.data for one in cmd.messages):
         raise ImapError("An empty message is not kept")  # RFC 3502 §6.3.11: a literal of no octets takes it back
     now = int(session.site.gate.directory.now())
+    parsed = await mailbox.parse([one.data for one in cmd.messages])
     new = [
         NewMessage(
             body=one.data,
-            parsed=parsed(one.data),
+            parsed=of_it,
             flags=one.flags & ~SEEN,
             keywords=one.keywords,
             internal_date=one.date[0] if one.date else now,
             internal_zone=one.date[1] if one.date else 0,
             seen=bool(one.flags & SEEN),
         )
-        for one in cmd.messages
+        for one, of_it in zip(cmd.messages, parsed, strict=True)
     ]
     done = await mailbox.append(new)
     # RFC 4315 §3: no APPENDUID to one who may not learn of it; it tells nothing that i alone must not know.

@@ -141,6 +141,10 @@ class Database:
         """:meth:`read_now` in a thread of the pool."""
         return self._readers.submit(self.read_now, fn, *args, **kwargs)
 
+    def submit_work(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """What ``fn(…)`` returns, from a thread of the readers: long work on what was read, or is to be written."""
+        return self._readers.submit(fn, *args, **kwargs)
+
     def submit_write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
         """:meth:`write_now` in the writer's thread; on SQLite committed together with what waits beside it."""
         unit = partial(_call, fn, args, kwargs)

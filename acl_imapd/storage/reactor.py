@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from acl_imapd.errors import Unavailable
 from acl_imapd.storage.database import Database, unreachable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -35,6 +36,10 @@ class AsyncDatabase:
     def write(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         """What ``fn(conn, …)`` returns, once durable."""
         return self._deferred(self.database.submit_write(fn, *args, **kwargs))
+
+    def work(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """What ``fn(…)`` returns, which needs no connection and takes too long for the reactor's thread."""
+        return self._deferred(self.database.submit_work(fn, *args, **kwargs))
 
     def _deferred(self, future: Future[T]) -> Deferred[T]:
         deferred: Deferred[T] = Deferred()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -121,21 +121,29 @@ _SET_BIT = for_sets(
         )
     )
 )
-# Whoever may have read the mailbox: those an entry names, the members of teams it names, nested ones too, and
-# of the team that owns it; everybody where anybody who can log in is named.
-_READERS = text(
+# A row for everybody who has one or may have read the mailbox: whom an entry names, the members of teams it names,
+# nested ones too, and of the team that owns it, the users of domains; everybody where whoever can log in is named.
+_MAKE_PRIVATE = text(
     "WITH RECURSIVE named(id) AS ("
     " SELECT team_id FROM acl_entry WHERE acl_id = :acl_id AND team_id IS NOT NULL AND NOT negative"
     " UNION SELECT owner_team_id FROM mailbox WHERE id = :mailbox_id AND owner_team_id IS NOT NULL"
     " UNION SELECT team_member.member_team_id FROM team_member JOIN named ON team_member.team_id = named.id"
     " WHERE team_member.member_team_id IS NOT NULL)"
-    " SELECT id FROM user_account WHERE id IN ("
+    " INSERT INTO seen (mailbox_id, user_id, modseq, uids, count, turns)"
+    " SELECT :mailbox_id, id, :modseq, :uids, :count, '' FROM user_account WHERE id <> :home AND ("
+    " id IN (SELECT user_id FROM seen WHERE mailbox_id = :mailbox_id) OR (:count > 0 AND (id IN ("
     " SELECT user_id FROM acl_entry WHERE acl_id = :acl_id AND user_id IS NOT NULL AND NOT negative"
     " UNION SELECT owner_user_id FROM mailbox WHERE id = :mailbox_id AND owner_user_id IS NOT NULL"
     " UNION SELECT team_member.user_id FROM team_member JOIN named ON team_member.team_id = named.id"
     " WHERE team_member.user_id IS NOT NULL)"
+    " OR domain IN (SELECT domain FROM acl_entry WHERE acl_id = :acl_id AND domain IS NOT NULL AND NOT negative)"
     " OR EXISTS (SELECT 1 FROM acl_entry WHERE acl_id = :acl_id AND kind IN (:authenticated, :anyone)"
-    " AND NOT negative)"
+    " AND NOT negative))))"
+    " ON CONFLICT (mailbox_id, user_id)"
+    " DO UPDATE SET modseq = excluded.modseq, uids = excluded.uids, count = excluded.count, turns = ''"
+).bindparams(
+    *(bindparam(name, type_=BigInteger) for name in ("mailbox_id", "modseq", "count", "home")),
+    bindparam("uids", type_=Text),
 )
 
 
@@ -167,19 +175,19 @@ def _to_shared(conn: Connection, box: Mailbox, modseq: int) -> int:
 
 
 def _to_private(conn: Connection, box: Mailbox, modseq: int) -> None:
+    """The readers' rows in one statement, however many there are."""
     common = RangeSet.from_numbers(conn.execute(_WITH_SEEN, {"id": box.id}).scalars())
-    readers = set(_read_all(conn, box.id))
-    if common:
-        named = {
-            "acl_id": box.acl_id,
-            "mailbox_id": box.id,
-            "authenticated": int(IdentifierKind.AUTHENTICATED),
-            "anyone": int(IdentifierKind.ANYONE),
-        }
-        readers.update(UserId(one) for one in conn.execute(_READERS, named).scalars())
-    if box.home_id is not None:
-        readers.discard(box.home_id)
-    _write(conn, box.id, modseq, [(user_id, common, "") for user_id in sorted(readers)])
+    values = {
+        "acl_id": box.acl_id,
+        "mailbox_id": box.id,
+        "home": box.home_id or 0,
+        "authenticated": int(IdentifierKind.AUTHENTICATED),
+        "anyone": int(IdentifierKind.ANYONE),
+        "modseq": modseq,
+        "uids": common.encode(),
+        "count": len(common),
+    }
+    conn.execute(_MAKE_PRIVATE, values)
     if common:
         # Whoever is not among those sees them unseen now.
         way, values = in_set(conn, box.id, common)
