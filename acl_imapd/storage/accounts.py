@@ -368,6 +368,14 @@ def list_members(conn: Connection, team_name: str) -> list[Member]:
     return [Member(*row[1:]) for row in conn.execute(_MEMBERS_OF, {"id": _must_team(conn, team_name).id})]
 
 
+def list_teams_of(conn: Connection, user_id: UserId) -> list[tuple[str, Member]]:
+    """The teams the user is in itself, by name, and how."""
+    of_team = team.alias("of_team")
+    query = _MEMBERS.join(of_team, of_team.c.id == team_member.c.team_id).add_columns(of_team.c.name.label("of"))
+    rows = conn.execute(query.where(team_member.c.user_id == user_id))
+    return sorted((row[-1], Member(*row[1:-1])) for row in rows)
+
+
 def list_all_members(conn: Connection) -> dict[TeamId, list[Member]]:
     """The direct members of each team that has any, users first; one statement however many teams there are."""
     found: dict[TeamId, list[Member]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -104,6 +104,25 @@ def forget_seen(conn: Connection, mailbox_id: MailboxId, gone: RangeSet, modseq:
     """Nobody has seen what is not there."""
     left = ((user_id, old, old - gone, turns) for user_id, (old, turns) in _read_all(conn, mailbox_id).items())
     _write(conn, mailbox_id, modseq, [(user_id, new, turns) for user_id, old, new, turns in left if new != old])
+
+
+def hand_seen(conn: Connection, mailbox_id: MailboxId, user_id: UserId) -> None:
+    r"""Of a mailbox that has come into the tree of *user_id*: what its user had seen until now is seen by this one.
+
+    What looks different to it has changed, so that its sessions are told.
+    """
+    box = lock(conn, mailbox_id)
+    if box.seen_shared:
+        return
+    modseq = box.highest_modseq + 1
+    bits = RangeSet.from_numbers(conn.execute(_WITH_SEEN, {"id": box.id}).scalars())
+    own = read_seen(conn, box.id, user_id)
+    changed = (bits - own) | (own - bits)
+    if changed:
+        way, values = in_set(conn, box.id, changed)
+        conn.execute(_SET_BIT[way], {**values, "bit": 0, "kept": ~0, "new_modseq": modseq})
+    conn.execute(delete(seen).where(seen.c.mailbox_id == box.id, seen.c.user_id == user_id))
+    count(conn, box, modseq)
 
 
 # -- from one mode to the other -----------------------------------------------------------------------------------
