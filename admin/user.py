@@ -6,14 +6,18 @@ import re
 import secrets
 import sys
 import time
+from typing import Any
 
 import click
 
-from acl_imapd.access.explain import what_can
+from acl_imapd.access.explain import folder_name, what_can
+from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.auth.passwords import hash_password
 from acl_imapd.auth.scram import scram_of
 from acl_imapd.errors import Refused
-from acl_imapd.storage import accounts
+from acl_imapd.storage import accounts, handover
+from acl_imapd.storage.database import Connection
+from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.visible import read_team_paths
 
 from .app_password import app_password
@@ -179,11 +183,83 @@ def rename(site: Site, old: str, new: str) -> None:
 
 @user.command()
 @click.argument("name")
+@click.option("--transfer-to", "heir", metavar="USER", required=True, help="Who gets it all.")
+@click.option("--dry-run", is_flag=True, help="Show what there is, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_json
+@pass_site
+def offboard(site: Site, name: str, heir: str, dry_run: bool, yes: bool) -> None:
+    """Disable a user and give what it has to USER: folders, ownership, the management of teams.
+
+    Personal folders come below "From NAME" in USER's tree with messages, UIDs and flags; what others were granted on
+    them stays, and is shown.  NAME's entries in other ACLs and its memberships end.  All of it or nothing is done.
+
+    \b
+    Examples:
+      acl-imapd-admin user offboard bob --transfer-to alice --dry-run
+      acl-imapd-admin user offboard bob --transfer-to alice --yes
+    """
+    found, held = site.read(_holdings, site.namespaces, name, heir)
+    if not site.as_json:
+        for line in _holding_lines(held):
+            click.echo(line)
+    if dry_run:
+        site.done("Nothing was changed.", name=found.name, transfer_to=heir, done=False, **held)
+        return
+    confirm(f"Disable {name} and hand all of this over to {heir}?", yes=yes)
+    top = site.write(handover.offboard, site.actor, name, heir)
+    folder = site.namespaces.name(heir, top.path, None)
+    site.done(
+        f"User {name} disabled; what {name} had is {heir}'s, the personal folders below {folder}.",
+        name=name, transfer_to=heir, done=True, folder=folder, **held,
+    )  # fmt: skip
+
+
+def _holdings(
+    conn: Connection, namespaces: Namespaces, name: str, heir: str
+) -> tuple[accounts.User, dict[str, list[dict[str, Any]]]]:
+    found = must_user(conn, name)
+    must_user(conn, heir)
+    has = handover.read_holdings(conn, found.id)
+
+    def called(mailbox: Mailbox) -> str:
+        return folder_name(conn, namespaces, mailbox)
+
+    return found, {
+        "personal": [
+            {"folder": called(one), "messages": one.messages, "shared_with": [entry.text for entry in others]}
+            for one, others in has.personal
+        ],
+        "owned": [{"folder": called(one), "messages": one.messages} for one in has.owned],
+        "teams": [{"team": team, "manager": member.manager} for team, member in has.teams],
+        "entries": [
+            {"folder": called(one), "identifier": entry.text, "rights": entry.rights} for one, entry in has.entries
+        ],
+    }
+
+
+def _holding_lines(held: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """For people, what is handed over and what ends."""
+    lines = []
+    for one in held["personal"]:
+        others = f", shared with {', '.join(one['shared_with'])}" if one["shared_with"] else ""
+        lines.append(f"  hands over  {one['folder']}: {one['messages']} messages{others}")
+    lines += [f"  hands over  {one['folder']}, as its owner" for one in held["owned"]]
+    lines += [f"  hands over  the management of team {one['team']}" for one in held["teams"] if one["manager"]]
+    lines += [f"  leaves      team {one['team']}" for one in held["teams"]]
+    lines += [f"  loses       {one['rights']} ({one['identifier']}) on {one['folder']}" for one in held["entries"]]
+    return lines
+
+
+@user.command()
+@click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 @pass_site
 def remove(site: Site, name: str, yes: bool) -> None:
-    """Remove a user with all personal folders and all rights.
+    """Remove a user with all personal folders and all rights; shared folders it owned have no owner then.
+
+    `user offboard` hands them over before.
 
     Example: acl-imapd-admin user remove bob --yes
     """

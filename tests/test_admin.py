@@ -247,3 +247,29 @@ def test_what_the_acl_was_is_shown_at_a_moment(admin):
     assert "was no folder" in at_moment("acl", "show", "Shared Folders/Else", *at)[2]
     assert "nothing is known of before" in at_moment("acl", "show", TEAM, "--at", "2020-01-01")[2]
     assert "bob" not in ok(at_moment("acl", "show", "Shared Folders/Sub", "--at", "0m"))
+
+
+def test_offboarding_shows_what_there_is_and_hands_it_over(admin):
+    ok(admin("acl", "grant", "Other Users/bob/Sent", "cat", "lr"))
+    ok(admin("acl", "grant", TEAM, "bob", "lr"))
+    ok(admin("team", "add", "lead"))
+    ok(admin("team", "join", "lead", "bob", "--manager"))
+    ok(admin("folder", "owner", TEAM, "bob"))
+
+    shown = ok(admin("user", "offboard", "bob", "--transfer-to", "ann", "--dry-run"))
+    for line in (
+        "hands over  Other Users/bob/Sent: 0 messages, shared with cat", f"hands over  {TEAM}, as its owner",
+        "hands over  the management of team lead", "leaves      team crew", f"loses       lr (bob) on {TEAM}",
+        "Nothing was changed",
+    ):  # fmt: skip
+        assert line in shown
+    assert admin("user", "offboard", "bob", "--transfer-to", "ann")[0] == 1
+    assert json.loads(ok(admin("user", "show", "bob", "--json")))["disabled"] is False
+
+    done = json.loads(ok(admin("user", "offboard", "bob", "--transfer-to", "ann", "--yes", "--json")))
+
+    assert (done["done"], done["folder"]) == (True, "Other Users/ann/From bob")
+    assert json.loads(ok(admin("user", "show", "bob", "--json")))["disabled"] is True
+    assert json.loads(ok(admin("folder", "show", TEAM, "--json")))["owner"] == "ann"
+    assert admin("user", "offboard", "bob", "--transfer-to", "bob", "--yes")[0] == 1
+    assert "sound" in ok(admin("db", "check"))
