@@ -64,6 +64,15 @@ class Watcher(Protocol):
     def rights_changed(self) -> None: ...
 
 
+class Resident(Protocol):
+    """Somebody who has logged in, and must hear at once when the account is not what it was."""
+
+    user_id: UserId
+
+    def account_changed(self, name: str | None) -> None:
+        """The user is called *name* now; None: it is disabled or gone."""
+
+
 class Clock(Protocol):
     """The time of day, and something to be woken by."""
 
@@ -103,6 +112,7 @@ class Directory:
         self._listings: Bounded[UserId, Listing] = Bounded(2_000)
         self._watchers: dict[MailboxId, set[Watcher]] = {}
         self._watched: dict[MailboxId, Mailbox] = {}
+        self._residents: dict[UserId, set[Resident]] = {}
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -129,7 +139,9 @@ class Directory:
         epochs = self._source.peek()
         if epochs is not None and epochs == self._epochs:
             return
-        if epochs is None or self._watchers or not self._forget_quickly(epochs):
+        identities = epochs is None or epochs.identity != self._epochs.identity
+        to_tell = self._watchers or (self._residents and identities)
+        if epochs is None or to_tell or not self._forget_quickly(epochs):
             await self._catch_up.request()
 
     def _forget_quickly(self, epochs: Epochs) -> bool:
@@ -164,7 +176,8 @@ class Directory:
         while True:
             since = self._epochs
             watched, users = self._whats_watched()
-            news = await self._database.read(read_news, since, watched, users, anyway=anyway)
+            logged_in = sorted(self._residents)
+            news = await self._database.read(read_news, since, watched, users, logged_in, anyway=anyway)
             # Not if somebody came meanwhile, of whom nothing was read, or somebody else looked and saw more.
             if self._whats_watched() == (watched, users) and self._epochs == since:
                 break
@@ -180,6 +193,10 @@ class Directory:
                 self._watched.pop(mailbox_id, None)
             else:
                 self._watched[mailbox_id] = mailbox
+        if anyway or news.epochs.identity != since.identity:
+            for user_id in logged_in:
+                for resident in list(self._residents.get(user_id, ())):
+                    resident.account_changed(news.names.get(user_id))
         self._tell_watchers()
 
     def _whats_watched(self) -> tuple[list[MailboxId], list[UserId]]:
@@ -223,6 +240,19 @@ class Directory:
         if self._call_off is not None:
             self._call_off()
             self._call_off = None
+
+    # -- who has logged in ----------------------------------------------------------------------------------
+
+    def enter(self, resident: Resident) -> None:
+        """Tell *resident* from now on when its account changes."""
+        self._residents.setdefault(resident.user_id, set()).add(resident)
+
+    def leave(self, resident: Resident) -> None:
+        """Undo :meth:`enter`."""
+        residents = self._residents.get(resident.user_id, set())
+        residents.discard(resident)
+        if not residents:
+            self._residents.pop(resident.user_id, None)
 
     # -- who has something open ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from acl_imapd import __version__
+from acl_imapd.access.gate import Access
 from acl_imapd.auth.sasl import decode_text
 from acl_imapd.commands.mechanisms import MECHANISMS, WRONG_PASSWORD, Attempt, Exchange, offered, private
 from acl_imapd.commands.registry import ANY_STATE, LOGGED_IN, TABLE, Done, State, capability, command
@@ -141,19 +142,32 @@ async def _admit(session: Session, how: str, attempt: Attempt, refusal: str) -> 
         raise AuthenticationFailed(refusal)
     site.throttle.succeeded(channel.peer, user_name)
     access = site.gate.access(user.id, user.name, channel.peer)
+    session.user_id, session.user_name = user.id, user.name
+    site.gate.directory.enter(session)  # before the look, or a change just after it would be missed
+    try:
+        return await _enter(session, access)
+    except ImapError:
+        site.gate.directory.leave(session)
+        raise
+
+
+async def _enter(session: Session, access: Access) -> Done:
+    site = session.site
     await site.gate.directory.refresh()
     try:
-        await access.identity()
+        identity = await access.identity()
     except AuthorizationFailed:
         raise AuthenticationFailed("This account is disabled") from None
+    if identity.name != session.user_name:
+        raise AuthenticationFailed("This account has just been given another name")
     if session.closed:
         return Done()
     if site.connections is not None:
-        if site.connections.get(user.id, 0) >= site.max_connections_per_user:
+        if site.connections.get(session.user_id, 0) >= site.max_connections_per_user:
             raise Limit("Too many connections of this user")
-        site.connections[user.id] = site.connections.get(user.id, 0) + 1
-    session.access, session.user_id = access, user.id
-    channel.authenticated()
+        site.connections[session.user_id] = site.connections.get(session.user_id, 0) + 1
+    session.access = access
+    session.channel.authenticated()
     return Done("Logged in", b"CAPABILITY " + capabilities(session))
 
 

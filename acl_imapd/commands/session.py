@@ -82,6 +82,7 @@ class Session:
         self.idling = False
         self.mailbox_id = MailboxId(0)
         self.user_id = UserId(0)
+        self.user_name = ""
 
     @property
     def state(self) -> State:
@@ -117,12 +118,20 @@ class Session:
             return
         self.unselect()
         self.closed = True
+        self.site.gate.directory.leave(self)
         if self.access is not None and self.site.connections is not None:
             left = self.site.connections.get(self.user_id, 1) - 1
             if left > 0:
                 self.site.connections[self.user_id] = left
             else:
                 self.site.connections.pop(self.user_id, None)
+
+    def account_changed(self, name: str | None) -> None:
+        """The user is disabled, gone, or called otherwise: what this session calls its own is under another name."""
+        if name is None:
+            self.bye("This account is disabled")
+        elif name != self.user_name:
+            self.bye("This account has another name now; log in by that")
 
     # -- the selected mailbox ---------------------------------------------------------------------------------
 

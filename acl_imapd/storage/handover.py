@@ -38,6 +38,7 @@ from acl_imapd.storage.rights import (
 )
 from acl_imapd.storage.schema import acl_entry, mailbox, subscription, team_member
 from acl_imapd.storage.seen import hand_seen
+from acl_imapd.storage.subscriptions import subscribe
 from acl_imapd.types import MailboxId, UserId
 
 
@@ -94,7 +95,7 @@ def offboard(conn: Connection, actor: Actor, name: str, heir_name: str) -> Mailb
     end_entries(conn, actor, acl_entry.c.user_id == leaver.id)
     end_memberships(conn, actor, team_member.c.user_id == leaver.id)
     inbox = mailboxes.create_mailbox(conn, actor, leaver.id, INBOX)
-    mailboxes.subscribe(conn, leaver.id, inbox.id, INBOX)
+    subscribe(conn, leaver.id, inbox.id, INBOX)
     bump(conn, acl=True, tree=True, identity=True)
     return top
 
@@ -185,6 +186,6 @@ def _move(conn: Connection, actor: Actor, boxes: list[Mailbox], heir: User, top:
 def _subscribe(conn: Connection, leaver_id: UserId, heir_id: UserId, ids: list[MailboxId]) -> None:
     """The heir to all of them, the leaver to none."""
     for box in mailboxes.read_mailboxes(conn, ids):
-        mailboxes.subscribe(conn, heir_id, box.id, box.path)
+        subscribe(conn, heir_id, box.id, box.path)
     of_leaver = select(subscription.c.id).where(subscription.c.user_id == leaver_id, subscription.c.mailbox_id.in_(ids))
     conn.execute(delete(subscription).where(subscription.c.id.in_(of_leaver)))

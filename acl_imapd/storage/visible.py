@@ -63,6 +63,17 @@ class News:
     mailboxes: dict[MailboxId, Mailbox]
     identities: dict[UserId, Identity]
     acls: dict[AclId, Acl]
+    names: dict[UserId, str]  # of those who can log in
+
+
+def _read_names(conn: Connection, user_ids: Sequence[UserId]) -> dict[UserId, str]:
+    names: dict[UserId, str] = {}
+    columns = schema.user.c
+    for start in range(0, len(user_ids), 500):
+        fits = (columns.id.in_(user_ids[start : start + 500]), columns.disabled.is_(False))
+        rows = conn.execute(select(columns.id, columns.name).where(*fits))
+        names.update((UserId(row.id), row.name) for row in rows)
+    return names
 
 
 def read_news(
@@ -70,11 +81,13 @@ def read_news(
     since: Epochs,
     mailbox_ids: Sequence[MailboxId],
     user_ids: Sequence[UserId],
+    logged_in: Sequence[UserId],
     *,
     anyway: bool = False,
 ) -> News:
     """The epochs now; the ACLs changed after *since*; with every change, the mailboxes, identities and ACLs
-    that somebody who has *mailbox_ids* selected depends on, read in the same snapshot; with *anyway* these in any case.
+    that somebody who has *mailbox_ids* selected depends on, and with one of an identity what those who have
+    *logged_in* are called, read in the same snapshot; with *anyway* these in any case.
     Of the beginning (an epoch below 0) no ACL has changed since: nobody has remembered one."""
     epochs = read_epochs(conn)
     changed = tuple(read_changed_acls(conn, since.acl)) if epochs.acl != since.acl >= 0 else ()
@@ -86,7 +99,8 @@ def read_news(
             if identity is not None:
                 identities[user_id] = identity
     acls = read_acls(conn, sorted({mailbox.acl_id for mailbox in mailboxes.values()}))
-    return News(epochs, changed, mailboxes, identities, acls)
+    names = _read_names(conn, logged_in) if anyway or epochs.identity != since.identity else {}
+    return News(epochs, changed, mailboxes, identities, acls, names)
 
 
 def read_team_paths(conn: Connection, user_id: UserId) -> dict[TeamId, tuple[str, ...]]:
