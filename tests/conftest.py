@@ -62,7 +62,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _postgresql(statement: str) -> None:
+def run_on_postgresql(statement: str) -> None:
+    """Outside a transaction; also for tests/trial_server.py."""
     engine = create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
     with engine.connect() as conn:
         conn.execute(text(statement))
@@ -73,7 +74,7 @@ def _postgresql(statement: str) -> None:
 def postgresql_template() -> Iterator[str]:
     name = f"acl_imapd_test_{uuid.uuid4().hex[:12]}"
     try:
-        _postgresql(f"CREATE DATABASE {name}")
+        run_on_postgresql(f"CREATE DATABASE {name}")
     except Exception as error:
         if os.environ.get("ACL_IMAPD_REQUIRE_POSTGRESQL"):
             raise
@@ -83,17 +84,17 @@ def postgresql_template() -> Iterator[str]:
     database.write_now(fill)
     database.close()
     yield name
-    _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+    run_on_postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def create_database(name: str, template: str = "template1") -> None:
     """On PostgreSQL, a copy of another."""
-    _postgresql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    run_on_postgresql(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
 def drop_database(name: str) -> None:
     """On PostgreSQL, whoever is connected to it."""
-    _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+    run_on_postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def database_url(name: str) -> str:

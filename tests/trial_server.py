@@ -59,9 +59,9 @@ def _sqlite_template() -> bytes:
 def _postgresql_template() -> str:
     """The name of a database with a small site, dropped in the end."""
     name = f"acl_imapd_trial_{uuid.uuid4().hex[:12]}"
-    conftest._postgresql(f"CREATE DATABASE {name}")
-    atexit.register(conftest._postgresql, f"DROP DATABASE {name} WITH (FORCE)")
-    _fill(Database.open(conftest._url(name), blob_dir=Path("/nonexistent")))
+    conftest.create_database(name)
+    atexit.register(conftest.drop_database, name)
+    _fill(Database.open(conftest.database_url(name), blob_dir=Path("/nonexistent")))
     return name
 
 
@@ -326,14 +326,14 @@ class PostgresqlTests(OtherProcessTests):
     def site(self) -> Database:
         name = f"acl_imapd_trial_{uuid.uuid4().hex[:12]}"
         try:
-            conftest._postgresql(f"CREATE DATABASE {name} TEMPLATE {_postgresql_template()}")
+            conftest.create_database(name, _postgresql_template())
         except OperationalError as error:
             if os.environ.get("ACL_IMAPD_REQUIRE_POSTGRESQL"):
                 raise
             raise SkipTest(f"no PostgreSQL: {str(error).splitlines()[0]}") from error
-        self.addCleanup(conftest._postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+        self.addCleanup(conftest.drop_database, name)
         self.name = name
-        self.url = conftest._url(name)
+        self.url = conftest.database_url(name)
         return Database.open(self.url, blob_dir=Path(self.mktemp()))
 
     def other_process(self) -> Database:
@@ -343,7 +343,7 @@ class PostgresqlTests(OtherProcessTests):
 
     def kill(self, which: str) -> None:
         """End those connections to the site's database."""
-        conftest._postgresql(
+        conftest.run_on_postgresql(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND {which}"
         )
 
@@ -376,13 +376,13 @@ class PostgresqlTests(OtherProcessTests):
     async def test_without_its_database_the_server_says_so_and_works_again_with_it(self):
         self.serve()
         client = await self.logged_in()
-        conftest._postgresql(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
+        conftest.run_on_postgresql(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
         self.kill("true")
 
         for line in (b"STATUS " + TEAM + b" (MESSAGES)", b"CREATE Work", b"SELECT " + TEAM):
             self.assertIn(b"tag NO [UNAVAILABLE]", await client.cmd(line))
 
-        conftest._postgresql(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
+        conftest.run_on_postgresql(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
         self.assertIn(b"tag OK", await client.cmd(b"CREATE Work"))
         await client.cmd(b"SELECT " + TEAM)
         client.transport.write(b"tag IDLE\r\n")
