@@ -109,6 +109,19 @@ class RangeSet:
                 j += 1
         return RangeSet(tuple(both))
 
+    def places(self, first: int, last: int) -> RangeSet:
+        """The *first* to the *last* of the numbers, counted from 1; fewer where there are not as many."""
+        some: list[Range] = []
+        before = 0
+        for low, high in self.ranges:
+            start, stop = max(low, low + first - 1 - before), min(high, low + last - 1 - before)
+            if start <= stop:
+                some.append((start, stop))
+            before += high - low + 1
+            if before >= last:
+                break
+        return RangeSet(tuple(some))
+
     def select(self, numbers: Sequence[int]) -> list[int]:
         """Those of the sorted *numbers* that are in the set; found by bisection, one cut per range."""
         found: list[int] = []

@@ -149,18 +149,17 @@ class Access:
 
     # -- making and renaming --------------------------------------------------------------------------------
 
-    async def create(self, name: str, *, special_use: str | None = None) -> MailboxId:
+    async def create(self, name: str, *, special_use: str | None = None) -> Mailbox:
         """Make a mailbox, and the missing levels above it.  RFC 3501 §6.3.3, RFC 4314 §4 (``k``)."""
 
-        async def change() -> MailboxId:
+        async def change() -> Mailbox:
             place, found = await self.place_for_new(name)
             if special_use is not None and place.home != self.user_name:
                 raise UseAttr("A special use is for your own folders")
             home_id = await self._home_id(place)
-            made = await self._change_tree(
+            return await self._change_tree(
                 found, mailboxes.create_mailbox, self.actor, home_id, place.path, special_use=special_use
             )
-            return made.id
 
         return await self.settle(change)
 

@@ -352,6 +352,16 @@ class MailboxView:
         return bool(await self.rights() & Rights.e)
 
     @requires(Rights.r)
+    async def save_dates(self, uids: RangeSet) -> dict[int, int]:
+        """When each message came into this mailbox, in seconds since 1970."""
+        return await self.access.gate.database.read(messages.read_save_dates, self.mailbox.id, uids)
+
+    @requires(Rights.r)
+    async def bodies_digested(self, start: bytes) -> set[BodyId]:
+        """The bodies whose SHA-256 begins so: whoever asks must look whether they are of this mailbox."""
+        return await self.access.gate.database.read(bodies.read_digested, start)
+
+    @requires(Rights.r)
     async def vanished(self, since: int) -> RangeSet:
         """The UIDs that were expunged after that modseq.  RFC 7162 §3.2.6."""
         return await self.access.gate.database.read(modseqs.read_vanished, self.mailbox.id, since)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from acl_imapd.commands.fetch import MODIFIERS, Fetch, Modifier
-from acl_imapd.commands.numbers import sequence_numbers
+from acl_imapd.commands.numbers import sequence_numbers, uids_named
 from acl_imapd.commands.registry import capability, enables
 from acl_imapd.commands.select import PARAMETERS, Parameter, opened
 from acl_imapd.commands.session import Session
@@ -84,6 +84,8 @@ def parse_known(arguments: Arguments) -> Known:
 def _rising(numbers: SequenceSet) -> list[Range]:
     """The ranges of a set that must be in order and without ``*``.  §3.2.5.2, §7."""
     ranges: list[Range] = []
+    if numbers.saved:
+        raise ParseError("Known numbers are numbers")
     for low, high in numbers.pairs:
         if not low or not high or high < low or (ranges and low <= ranges[-1][1]):
             raise ParseError("Known numbers are in ascending order, and * is none")
@@ -176,12 +178,11 @@ async def _vanished(session: Session, cmd: Fetch, seqs: RangeSet) -> RangeSet:
     if not cmd.uid or b"CHANGEDSINCE" not in cmd.modifiers:
         raise BadCommand("VANISHED goes with UID FETCH and CHANGEDSINCE")
     _, selected = opened(session)
-    highest = max(1, selected.index.uidnext - 1)
-    await _tell_vanished(session, cmd.modifiers[b"CHANGEDSINCE"], cmd.numbers.resolve(highest))
+    await _tell_vanished(session, cmd.modifiers[b"CHANGEDSINCE"], uids_named(selected, cmd.numbers))
     if session.closed or session.selected is not selected:
         return EMPTY
     return sequence_numbers(selected, cmd.numbers, uid=True)
 
 
 MODIFIERS[b"VANISHED"] = Modifier(lambda _arguments: None, _vanished, order=-1)
-MODIFIERS[b"CHANGEDSINCE"] = Modifier(_parse_changed_since, _changed_since, items=(Item(b"MODSEQ"),))
+MODIFIERS[b"CHANGEDSINCE"] = Modifier(_parse_changed_since, _changed_since, order=1, items=(Item(b"MODSEQ"),))

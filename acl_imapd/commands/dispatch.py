@@ -14,9 +14,13 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     listing,
     login,
     mailboxes,
+    objectid,
+    partial,
+    savedate,
     search,
     select,
     store,
+    within,
 )
 from acl_imapd.commands.registry import TABLE, Done, State
 from acl_imapd.commands.session import Disconnected, Session

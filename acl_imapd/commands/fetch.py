@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from acl_imapd.errors import ExpungeIssued
 from acl_imapd.mail.mime import Part, header_end, scan, section
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.arguments import Arguments, ParseError
-from acl_imapd.proto.fetch_items import Item, Section, parse_fetch
+from acl_imapd.proto.fetch_items import Item, Section, declare, parse_fetch
 from acl_imapd.proto.responses import date_time
 from acl_imapd.proto.sequence import SequenceSet
 from acl_imapd.ranges import RangeSet
@@ -90,6 +90,23 @@ async def fetch(session: Session, cmd: Fetch) -> None:
 async def uid_fetch(session: Session, cmd: Fetch) -> None:
     """Tells of messages what is asked, by UID."""
     await _fetch(session, cmd)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An item of an extension: *load* gives its values by UID for the positions start … stop - 1, *render* its text."""
+
+    load: Callable[[MailboxView, Selected, int, int], Awaitable[Mapping[int, Any]]]
+    render: Callable[[Any], bytes]
+
+
+LOADED: dict[bytes, Loaded] = {}
+
+
+def loaded_item(name: bytes, loaded: Loaded) -> None:
+    """Declare *name* as an item of FETCH."""
+    LOADED[name] = loaded
+    declare(name)
 
 
 _COLUMNS = {
@@ -195,6 +212,11 @@ async def _send(
     details = {place: (index.dates[place], index.zones[place], index.sizes[place]) for place in places if place >= 0}
     if columns:
         bodies = await view.read_bodies(sorted(set(ids.values())), columns)
+    loaded = {
+        item.name: await LOADED[item.name].load(view, selected, start, stop)
+        for item in items
+        if isinstance(item, Item) and item.name in LOADED
+    }
     # What the index tells is read after the last wait, so that it is of one moment.
     flags = selected.flags(start, stop)
     modseqs = selected.modseqs(start, stop) if _MODSEQ in items else [0] * len(flags)
@@ -208,11 +230,11 @@ async def _send(
     numbers = range(start + 1, stop + 1)
     for seq, uid, bits, place, modseq in zip(numbers, uids, flags, places, modseqs, strict=True):
         data = bodies.get(ids[place]) if columns and place >= 0 else None
-        if place < 0 or bits < 0 or (columns and data is None):
+        if place < 0 or bits < 0 or (columns and data is None) or any(uid not in one for one in loaded.values()):
             gone = True
             continue
         date, zone, size = details[place]
-        message = _Message(uid, flags_text(bits, keywords), date, zone, size, data, modseq)
+        message = _Message(uid, flags_text(bits, keywords), date, zone, size, data, modseq, loaded)
         parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
         out.append(b"* %d FETCH (%b)\r\n" % (seq, parts))
     session.write(b"".join(out))
@@ -241,11 +263,20 @@ def _send_flags(session: Session, selected: Selected, start: int, stop: int) -> 
 class _Message:
     """What the items of one message are made from."""
 
-    __slots__ = ("_part", "data", "date", "flags", "modseq", "size", "uid", "zone")
+    __slots__ = ("_part", "data", "date", "flags", "loaded", "modseq", "size", "uid", "zone")
 
     def __init__(
-        self, uid: int, flags: bytes, date: int, zone: int, size: int, data: BodyData | None, modseq: int
+        self,
+        uid: int,
+        flags: bytes,
+        date: int,
+        zone: int,
+        size: int,
+        data: BodyData | None,
+        modseq: int,
+        loaded: Mapping[bytes, Mapping[int, Any]],
     ) -> None:
+        self.loaded = loaded
         self.uid, self.flags, self.date, self.zone, self.size, self.modseq = uid, flags, date, zone, size, modseq
         self.data = data if data is not None else BodyData()
         self._part: Part | None = None
@@ -293,5 +324,9 @@ _RENDERERS: dict[bytes, Callable[[_Message], bytes]] = {
 
 def _renderer(item: Item | Section) -> Callable[[_Message], bytes]:
     if isinstance(item, Item):
-        return _RENDERERS[item.name]
+        name = item.name
+        if name in LOADED:
+            render = LOADED[name].render
+            return lambda message: render(message.loaded[name][message.uid])
+        return _RENDERERS[name]
     return lambda message: _nstring(message.section(item))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from acl_imapd.access.rights import Rights
 from acl_imapd.access.view import MailboxView
@@ -13,8 +15,20 @@ from acl_imapd.errors import UseAttr
 from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.responses import mailbox_name
 
-STATUS_ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"DELETED",
-                b"HIGHESTMODSEQ")  # fmt: skip
+# What STATUS can tell, and how it is written; extensions add to it.
+STATUS_ITEMS: dict[bytes, Callable[[Any], bytes]] = {
+    name: lambda status, attribute=attribute: b"%d" % getattr(status, attribute)  # type: ignore[misc]  # of a lambda
+    for name, attribute in (
+        (b"MESSAGES", "messages"),
+        (b"RECENT", "recent"),
+        (b"UIDNEXT", "uidnext"),
+        (b"UIDVALIDITY", "uidvalidity"),
+        (b"UNSEEN", "unseen"),
+        (b"SIZE", "size_bytes"),
+        (b"DELETED", "deleted"),
+        (b"HIGHESTMODSEQ", "highest_modseq"),
+    )
+}
 SPECIAL_USES = frozenset({b"\\ALL", b"\\ARCHIVE", b"\\DRAFTS", b"\\FLAGGED", b"\\JUNK", b"\\SENT", b"\\TRASH"})
 capability(b"STATUS=SIZE", "RFC 8438")
 capability(b"SPECIAL-USE", "RFC 6154")
@@ -44,9 +58,10 @@ def parse_create(arguments: Arguments) -> Create:
 
 
 @command(b"CREATE", args=parse_create, states=LOGGED_IN, changes_access=True, rfc="RFC 3501 §6.3.3")
-async def create(session: Session, cmd: Create) -> None:
+async def create(session: Session, cmd: Create) -> Done:
     """Makes a folder; below another it starts with that one's rights."""
-    await session.user.create(cmd.name, special_use=cmd.special_use)
+    made = await session.user.create(cmd.name, special_use=cmd.special_use)
+    return Done("Created", b"MAILBOXID (%b)" % made.objectid.encode())  # RFC 8474 §4.1
 
 
 @command(
@@ -124,17 +139,5 @@ async def status(session: Session, cmd: StatusCommand, mailbox: MailboxView) -> 
 
 def status_line(name: str, items: tuple[bytes, ...], status: object) -> bytes:
     """``STATUS name (MESSAGES 3 …)`` from the counters of storage."""
-    told = b" ".join(b"%b %d" % (item, getattr(status, _ATTRIBUTES[item])) for item in items)
+    told = b" ".join(b"%b %b" % (item, STATUS_ITEMS[item](status)) for item in items)
     return b"STATUS %b (%b)" % (mailbox_name(name), told)
-
-
-_ATTRIBUTES = {
-    b"MESSAGES": "messages",
-    b"RECENT": "recent",
-    b"UIDNEXT": "uidnext",
-    b"UIDVALIDITY": "uidvalidity",
-    b"UNSEEN": "unseen",
-    b"SIZE": "size_bytes",
-    b"DELETED": "deleted",
-    b"HIGHESTMODSEQ": "highest_modseq",
-}

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from acl_imapd.access.rights import SYSTEM_FLAGS
 from acl_imapd.access.view import BodyData, MailboxView
 from acl_imapd.commands.numbers import sequence_numbers
-from acl_imapd.commands.registry import Done, State, command
+from acl_imapd.commands.registry import Done, State, capability, command
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
+from acl_imapd.errors import BadCommand
 from acl_imapd.mail.match import body_contains, header_contains, sent_date, text_contains
 from acl_imapd.mail.mime import scan
 from acl_imapd.mailbox.selected import RECENT, Selected
 from acl_imapd.proto import search_keys as keys
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.proto.sequence import SequenceSet
-from acl_imapd.ranges import RangeSet
+from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.types import BodyId
 
+capability(b"SEARCHRES", "RFC 5182")
 _SYSTEM = {name.encode(): bit for name, bit in SYSTEM_FLAGS.items()}
 
 
@@ -53,28 +56,65 @@ async def uid_search(session: Session, cmd: Search) -> Done:
 
 async def _search(session: Session, cmd: Search) -> Done:
     view, selected = opened(session)
+    returns = cmd.search.returns
+    saves = returns is not None and b"SAVE" in returns
+    before = selected.searched
+    if saves:
+        selected.searched = EMPTY  # RFC 5182 §2.1: should it fail with NO, nothing is saved
+    if cmd.search.refused is not None:
+        raise cmd.search.refused
     by_modseq = keys.asks(cmd.search.key, keys.ModSeq)
     if by_modseq:
         session.enable_condstore()
-    search = _Search(view, selected)
-    found = await search.run(cmd.search.key)
+    search = Finder(session, view, selected, saved=before)
+    try:
+        found = await search.run(cmd.search.key)
+    except BadCommand:
+        selected.searched = before
+        raise
     if session.closed or session.selected is not selected:
         return Done()
-    modseq = search.highest(found, cmd.search.returns) if by_modseq and found else 0
+    chosen = of_interest(found, cmd.search)
+    modseq = search.highest(chosen) if by_modseq and chosen else 0
+    if saves:
+        selected.searched = RangeSet.from_numbers(selected.known[place] for place in chosen)
     numbers = [selected.known[place] for place in found] if cmd.uid else [place + 1 for place in found]
-    if cmd.search.returns is None:
+    if returns is None:
         numbers_text = b"".join(b" %d" % number for number in numbers)
         session.tell(b"SEARCH" + numbers_text + (b" (MODSEQ %d)" % modseq if modseq else b""))
-    else:
-        session.tell(esearch(session.tag, numbers, cmd.search.returns, uid=cmd.uid, modseq=modseq))
+    elif returns != {b"SAVE"}:
+        session.tell(esearch(session.tag, numbers, returns, uid=cmd.uid, modseq=modseq, partial=cmd.search.partial))
     # RFC 7162 §3.2.10.2: no VANISHED in a UID SEARCH by message numbers.
     return Done("Searched", hold_expunge=keys.asks(cmd.search.key, keys.Seq))
 
 
-class _Search:
+def of_interest(found: list[int], search: keys.SearchCommand) -> list[int]:
+    """Those that SAVE keeps and whose modseq is told.  RFC 5182 §2.4, RFC 9394 §3.2, RFC 4731 §3.2."""
+    returns = search.returns or frozenset()
+    if not found or returns & {b"ALL", b"COUNT"} or not returns & {b"MIN", b"MAX", b"PARTIAL"}:
+        return found
+    chosen = set(partial_of(found, search.partial)) if search.partial is not None else set()
+    if b"MIN" in returns:
+        chosen.add(found[0])
+    if b"MAX" in returns:
+        chosen.add(found[-1])
+    return sorted(chosen)
+
+
+def partial_of(found: list[int], partial: tuple[int, int]) -> list[int]:
+    """The results from which to which, counted from 1, or from the end by negative numbers.  RFC 9394 §3.1."""
+    low, high = sorted(map(abs, partial))
+    if partial[0] > 0:
+        return found[low - 1 : high]
+    return found[max(0, len(found) - high) : max(0, len(found) - low + 1)]
+
+
+class Finder:
     """One SEARCH over what the client knows, place by place; the moment it began."""
 
-    def __init__(self, view: MailboxView, selected: Selected) -> None:
+    def __init__(self, session: Session, view: MailboxView, selected: Selected, *, saved: RangeSet) -> None:
+        self.session = session
+        self.saved = saved
         self.view = view
         self.selected = selected
         self.flags = selected.flags(0, selected.count)
@@ -92,10 +132,8 @@ class _Search:
         """The 0-based positions that *key* finds, rising."""
         return await self._find(key, [at for at, bits in enumerate(self.flags) if bits >= 0])
 
-    def highest(self, found: list[int], returns: frozenset[bytes] | None) -> int:
-        """The modseq that goes with the answer: RFC 7162 §3.1.6, RFC 4731 §3.2."""
-        if returns is not None and returns and returns <= {b"MIN", b"MAX"}:
-            found = [found[0 if b"MIN" in returns else -1], found[-1 if b"MAX" in returns else 0]]
+    def highest(self, found: list[int]) -> int:
+        """The modseq that goes with the answer: RFC 7162 §3.1.6."""
         modseqs = self.modseqs
         return max(modseqs[at] for at in found)
 
@@ -114,6 +152,8 @@ class _Search:
         if isinstance(key, keys.Not):
             found = set(await self._find(key.key, among))
             return [at for at in among if at not in found]
+        if isinstance(key, keys.Extension):
+            return await EXTENSIONS[type(key)].find(self, key, among)
         test = self._cheap(key)
         if test is not None:
             return [at for at in among if test(at)]
@@ -143,15 +183,17 @@ class _Search:
             modseqs = self.modseqs
             return lambda at: modseqs[at] >= key.modseq
         if isinstance(key, keys.Date) and key.kind == "internal":
-            day, compare = key.day.toordinal(), _COMPARE[key.op]
+            day, compare = key.day.toordinal(), COMPARE[key.op]
             # The day in the zone the date was given in: RFC 3501 §6.4.4 disregards time and zone.
             return lambda at: (
                 places[at] >= 0
-                and compare((index.dates[places[at]] + 60 * index.zones[places[at]]) // 86400 + _EPOCH_DAY, day)
+                and compare((index.dates[places[at]] + 60 * index.zones[places[at]]) // 86400 + EPOCH_DAY, day)
             )
         return None
 
     def _numbers(self, numbers: SequenceSet, *, uid: bool) -> RangeSet:
+        if numbers.saved:
+            return self.selected.seqs_of(self.saved)
         return sequence_numbers(self.selected, numbers, uid=uid)
 
     def _bit(self, name: bytes) -> int:
@@ -168,8 +210,19 @@ class _Search:
         return [at for at in among if at in ids and ids[at] in found]
 
 
-_EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
-_COMPARE: dict[str, Callable[[int, int], bool]] = {
+@dataclass(frozen=True, slots=True)
+class ExtensionKey:
+    """How a key of an extension is answered: those *among* the positions that it finds.  *cost*: 1 or more where the
+    database is asked, so that others come first."""
+
+    find: Callable[[Finder, Any, list[int]], Awaitable[list[int]]]
+    cost: int = 0
+
+
+EXTENSIONS: dict[type, ExtensionKey] = {}
+
+EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+COMPARE: dict[str, Callable[[int, int], bool]] = {
     "before": lambda have, want: have < want,
     "on": lambda have, want: have == want,
     "since": lambda have, want: have >= want,
@@ -185,6 +238,8 @@ def _cost(key: keys.Key) -> int:
         return _cost(key.key)
     if isinstance(key, keys.Text | keys.Body):
         return 2
+    if isinstance(key, keys.Extension):
+        return EXTENSIONS[type(key)].cost
     return int(isinstance(key, keys.Header) or (isinstance(key, keys.Date) and key.kind == "sent"))
 
 
@@ -194,7 +249,7 @@ def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
         field, needle = key.field, key.value.casefold()
         return "header", lambda data: header_contains(data.header, field, needle)
     if isinstance(key, keys.Date):
-        day, compare = key.day.toordinal(), _COMPARE[key.op]
+        day, compare = key.day.toordinal(), COMPARE[key.op]
 
         def sent(data: BodyData) -> bool:
             date = sent_date(data.header)
@@ -209,7 +264,15 @@ def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
     return "message", lambda data: body_contains(data.message, scan(data.message), needle)
 
 
-def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: bool, modseq: int = 0) -> bytes:
+def esearch(
+    tag: bytes,
+    numbers: list[int],
+    returns: frozenset[bytes],
+    *,
+    uid: bool,
+    modseq: int = 0,
+    partial: tuple[int, int] | None = None,
+) -> bytes:
     """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
     parts = [b"ESEARCH (TAG %b)" % _quoted(tag)]
     if uid:
@@ -222,6 +285,10 @@ def esearch(tag: bytes, numbers: list[int], returns: frozenset[bytes], *, uid: b
         parts.append(b"ALL " + RangeSet.from_numbers(numbers).encode().encode())
     if b"COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
+    if partial is not None:
+        some = partial_of(numbers, partial)
+        shown = RangeSet.from_numbers(some).encode().encode() if some else b"NIL"
+        parts.append(b"PARTIAL (%d:%d %b)" % (*partial, shown))
     if modseq:
         parts.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
     return b" ".join(parts)

@@ -40,6 +40,8 @@ class Parameter:
 
 
 PARAMETERS: dict[bytes, Parameter] = {}
+# What extensions tell besides of a mailbox that was opened.
+TELLS: list[Callable[[Session], None]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ async def _select(session: Session, cmd: Open, view: MailboxView, *, read_only: 
     session.tell(b"OK [UIDNEXT %d] The next UID" % index.uidnext)
     session.tell_highest_modseq()
     session.tell_permanent_flags()
+    for tell in TELLS:
+        tell(session)
     for parameter, value in cmd.parameters:
         if parameter.after is not None:
             await parameter.after(session, value)

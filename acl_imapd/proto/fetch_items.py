@@ -17,21 +17,10 @@ _WORD = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION_WORD = re.compile(rb"[A-Za-z.]+")
 _FIELD = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2: printable US-ASCII save ":"
 
-_ITEMS = frozenset(
-    {
-        b"BODY",
-        b"BODYSTRUCTURE",
-        b"ENVELOPE",
-        b"FLAGS",
-        b"INTERNALDATE",
-        b"MODSEQ",
-        b"RFC822",
-        b"RFC822.HEADER",
-        b"RFC822.SIZE",
-        b"RFC822.TEXT",
-        b"UID",
-    }
-)
+_ITEMS = {
+    b"BODY", b"BODYSTRUCTURE", b"ENVELOPE", b"FLAGS", b"INTERNALDATE", b"MODSEQ", b"RFC822", b"RFC822.HEADER",
+    b"RFC822.SIZE", b"RFC822.TEXT", b"UID",
+}  # fmt: skip
 _WITH_FIELDS = frozenset({b"HEADER.FIELDS", b"HEADER.FIELDS.NOT"})
 _SECTIONS = frozenset({b"HEADER", b"TEXT", b"MIME"}) | _WITH_FIELDS
 
@@ -106,6 +95,11 @@ def _item(arguments: Arguments) -> Item | Section:
     if name not in _ITEMS:
         raise ParseError(f"{show(name)} cannot be fetched here")
     return Item(name)
+
+
+def declare(name: bytes) -> None:
+    """Let *name*, which an extension brings, be an item."""
+    _ITEMS.add(name)
 
 
 def _section(arguments: Arguments, *, peek: bool) -> Section:

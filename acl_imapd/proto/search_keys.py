@@ -19,9 +19,9 @@ MAX_KEYS = 2000
 DateKind = typing.Literal["internal", "sent"]
 DateOp = typing.Literal["before", "on", "since"]
 
-_RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT")
+_RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"PARTIAL")
 _CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
-_SET_START = re.compile(rb"(?=[0-9*])")
+_SET_START = re.compile(rb"(?=[0-9*$])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,15 @@ class And:
     keys: tuple[Key, ...]
 
 
+class Extension:
+    """A key that an extension brings: it declares how it is read, :func:`declare`, and how it is answered."""
+
+    __slots__ = ()
+
+
 Key = (
     All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | ModSeq | Not | Or
-    | And
+    | And | Extension
 )  # fmt: skip
 
 
@@ -159,10 +165,16 @@ def asks(key: Key, kind: type) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SearchCommand:
-    """*returns* is None for a SEARCH without RETURN, which is answered the old way.  RFC 4731 §3.1."""
+    """*returns* is None for a SEARCH without RETURN, which is answered the old way.  RFC 4731 §3.1.
+
+    *partial*: from which result to which, counted from the end where they are negative (RFC 9394).  *refused*: why it
+    cannot be carried out, of one that would have saved its result (RFC 5182 §2.1).
+    """
 
     key: Key
     returns: frozenset[bytes] | None = None
+    partial: tuple[int, int] | None = None
+    refused: BadCharset | None = None
 
 
 # Keys without arguments.
@@ -187,29 +199,61 @@ def parse_search(arguments: Arguments) -> SearchCommand:
     [SP "RETURN" SP "(" [opt *(SP opt)] ")"] SP ["CHARSET" SP astring SP] search-key *(SP search-key)
     """
     arguments.try_sp()
-    returns = _returns(arguments)
+    returns, partial = _returns(arguments)
     # RFC 3501 §6.4.4 has US-ASCII when no charset is named; UTF-8 is what clients then send all the same.
     charset = "utf-8"
     if arguments.try_keyword(b"CHARSET") is not None:
         arguments.sp()
-        charset = _charset(arguments)
+        try:
+            charset = _charset(arguments)
+        except BadCharset as refused:
+            if returns is None or b"SAVE" not in returns:
+                raise
+            arguments.rest()
+            return SearchCommand(All(), returns, partial, refused)
         arguments.sp()
     reader = _Reader(arguments, charset)
     keys = [reader.key(1)]
     while arguments.try_sp():
         keys.append(reader.key(1))
     arguments.end()
-    return SearchCommand(keys[0] if len(keys) == 1 else And(tuple(keys)), returns)
+    return SearchCommand(keys[0] if len(keys) == 1 else And(tuple(keys)), returns, partial)
 
 
-def _returns(arguments: Arguments) -> frozenset[bytes] | None:
+def _returns(arguments: Arguments) -> tuple[frozenset[bytes] | None, tuple[int, int] | None]:
+    """``["RETURN" SP "(" [opt *(SP opt)] ")" SP]``: the options, and the range of PARTIAL."""
+    partial: list[tuple[int, int]] = []
+
+    def option(each: Arguments) -> bytes:
+        name = each.keyword(*_RETURNS)
+        if name == b"PARTIAL":
+            partial.append(parse_partial(each))
+        return name
+
     if arguments.try_keyword(b"RETURN") is None:
-        return None
+        return None, None
     arguments.sp()
-    options = frozenset(arguments.parenthesised(lambda each: each.keyword(*_RETURNS)))
+    options = frozenset(arguments.parenthesised(option))
     arguments.sp()
+    if len(partial) > 1 or (partial and b"ALL" in options):
+        raise ParseError("RETURN takes one of ALL and PARTIAL, once")  # RFC 9394 §3.1
     # RFC 4731 §3.1: an empty list is the same as (ALL).
-    return options or frozenset({b"ALL"})
+    return options or frozenset({b"ALL"}), partial[0] if partial else None
+
+
+def parse_partial(arguments: Arguments) -> tuple[int, int]:
+    """``SP partial-range``: ``1:500``, or ``-1:-100`` from the end.  RFC 9394 §4."""
+    arguments.sp()
+    numbers = []
+    for _ in range(2):
+        negative = arguments.try_char(b"-")
+        number = arguments.nz_number()
+        numbers.append(-number if negative else number)
+        if len(numbers) == 1 and not arguments.try_char(b":"):
+            raise ParseError("PARTIAL wants a range like 1:500 or -1:-100")
+    if (numbers[0] < 0) != (numbers[1] < 0):
+        raise ParseError("Both ends of PARTIAL are counted from the same side")
+    return numbers[0], numbers[1]
 
 
 def _charset(arguments: Arguments) -> str:
@@ -319,3 +363,8 @@ _OTHERS: dict[bytes, Callable[[_Reader], Key]] = {
     b"UID": _Reader.uid,
     b"UNKEYWORD": lambda reader: reader.flag(False),
 }
+
+
+def declare(word: bytes, read: Callable[[Arguments], Extension]) -> None:
+    """Let *word* be a search key; *read* reads what follows it."""
+    _OTHERS[word] = lambda reader: read(reader._arguments)

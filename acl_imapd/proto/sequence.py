@@ -16,9 +16,13 @@ _PART = re.compile(rb"(\*|[0-9]{1,20})(?::(\*|[0-9]{1,20}))?")
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """The ranges of a sequence-set in the client's order; 0 stands for ``*``."""
+    """The ranges of a sequence-set in the client's order; 0 stands for ``*``.
+
+    *saved*: ``$``, what the last SEARCH saved; whoever resolves it knows that.  RFC 5182.
+    """
 
     pairs: tuple[tuple[int, int], ...]
+    saved: bool = False
 
     @property
     def has_star(self) -> bool:
@@ -43,8 +47,10 @@ class SequenceSet:
 def parse_sequence_set(text: bytes) -> SequenceSet:
     """The set written as *text*, at most 10000 ranges; raises ParseError.
 
-    sequence-set = (seq-number / seq-range) *("," sequence-set)
+    sequence-set = (seq-number / seq-range) *("," sequence-set) / "$"
     """
+    if text == b"$":
+        return SequenceSet((), saved=True)
     if text.count(b",") >= MAX_PAIRS:
         raise ParseError(f"A set may have at most {MAX_PAIRS} ranges")
     pairs: list[tuple[int, int]] = []

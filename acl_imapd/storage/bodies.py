@@ -176,6 +176,7 @@ class BodyData:
     structure_ext: bytes = b""
     header: bytes = b""
     message: bytes = b""
+    sha256: bytes = b""
 
 
 @lru_cache(64)
@@ -190,8 +191,8 @@ def _queries(names: tuple[str, ...]) -> tuple[Select[Any], Prepared]:
 def read_bodies(
     conn: Connection, ids: Sequence[BodyId], columns: frozenset[str], *, blobs: Blobs
 ) -> dict[BodyId, BodyData]:
-    """*columns* (envelope, structure, structure_ext, header, message) of those bodies, in one statement each 500."""
-    wanted: list[str] = [name for name in ("envelope", "structure", "structure_ext") if name in columns]
+    """*columns* (envelope, structure, structure_ext, sha256, header, message) of those bodies, by 500."""
+    wanted: list[str] = [name for name in ("envelope", "structure", "structure_ext", "sha256") if name in columns]
     names = list(wanted)
     if "header" in columns or "message" in columns:
         names.append("header")
@@ -212,6 +213,15 @@ def read_bodies(
                 )
             found[row.id] = BodyData(**values)
     return found
+
+
+_DIGESTED = select(body.c.id).where(body.c.sha256.between(bindparam("low"), bindparam("high")))
+
+
+def read_digested(conn: Connection, start: bytes) -> set[BodyId]:
+    """The bodies whose digest begins with *start*."""
+    values = {"low": start.ljust(32, b"\0"), "high": start.ljust(32, b"\xff")}
+    return set(conn.execute(_DIGESTED, values).scalars())
 
 
 _IN_USE = exists().where(message.c.body_id == body.c.id)

@@ -447,6 +447,7 @@ class Status:
     deleted: int
     deleted_bytes: int
     size_bytes: int
+    objectid: str
 
 
 def read_status(
@@ -478,6 +479,7 @@ def read_status(
             deleted=one.deleted,
             deleted_bytes=one.deleted_bytes,
             size_bytes=one.size_bytes,
+            objectid=one.objectid,
         )
         for one in found
     }

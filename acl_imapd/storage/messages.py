@@ -141,6 +141,15 @@ def read_uids(conn: Connection, mailbox_id: MailboxId) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
+_SAVE_DATES = for_sets(lambda these: Prepared(select(message.c.uid, message.c.save_date).where(these)))
+
+
+def read_save_dates(conn: Connection, mailbox_id: MailboxId, uids: RangeSet) -> dict[int, int]:
+    """When each of those that are there came into this mailbox, in seconds since 1970.  RFC 8514."""
+    way, values = in_set(conn, mailbox_id, uids)
+    return {int(row[0]): int(row[1]) for row in _SAVE_DATES[way].all(conn, values)}
+
+
 # -- keywords ---------------------------------------------------------------------------------------------------
 
 
