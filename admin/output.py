@@ -238,10 +238,7 @@ def must_folder(conn: Connection, namespaces: Namespaces, name: str) -> Mailbox:
         home_id = must_user(conn, place.home).id
     found = mailboxes.read_mailbox(conn, home_id, place.path)
     if found is None:
-        if home_id is None:
-            known = mailboxes.list_shared(conn)
-        else:
-            known = mailboxes.read_home_mailboxes(conn, home_id)
-        names = [namespaces.name(place.home, one.path, None) for one in known]
+        paths = mailboxes.read_paths_near(conn, home_id, place.path)
+        names = [namespaces.name(place.home, path, None) for path in paths]
         raise Refused(f"There is no folder {name!r}.{near(name, names)}")
     return found

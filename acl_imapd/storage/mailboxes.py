@@ -152,6 +152,22 @@ def list_shared(conn: Connection) -> list[Mailbox]:
     return _mailboxes(conn.execute(_ALL.where(mailbox.c.home_id.is_(None)).order_by(mailbox.c.path)))
 
 
+def read_paths_near(conn: Connection, home_id: UserId | None, path: str, *, most: int = 5_000) -> list[str]:
+    """The paths among which somebody may have meant *path*: all of the tree, or where these are more than *most*,
+    those below the nearest mailbox above that there is."""
+    query = select(mailbox.c.path).where(_tree(home_id))
+    found = list(conn.execute(query.limit(most + 1)).scalars())
+    if len(found) <= most:
+        return found
+    above = parent_path(path)
+    while above:
+        parent = read_mailbox(conn, home_id, above)
+        if parent is not None:
+            return [child.path for child in read_children(conn, parent.id)]
+        above = parent_path(above)
+    return list(conn.execute(query.where(mailbox.c.parent_id.is_(None))).scalars())
+
+
 def list_all(conn: Connection) -> list[Mailbox]:
     """Every mailbox there is."""
     return _mailboxes(conn.execute(_ALL.order_by(mailbox.c.home_id, mailbox.c.path)))
