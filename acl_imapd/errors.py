@@ -25,6 +25,12 @@ class BadCommand(ImapError):
     status = b"BAD"
 
 
+class UidRequired(BadCommand):
+    """A sequence number from a client that said it has none.  RFC 9586."""
+
+    code = b"UIDREQUIRED"
+
+
 class ClientBug(ImapError):
     status = b"BAD"
     code = b"CLIENTBUG"

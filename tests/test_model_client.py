@@ -23,7 +23,7 @@ STEPS = int(os.environ.get("ACL_IMAPD_MODEL_STEPS", "60"))
 SEED = int(os.environ.get("ACL_IMAPD_MODEL_SEED", "0"))
 FOLDERS = ('"Shared Folders/Team"', '"Shared Folders/Other"')
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "Work")
-ENABLED = ("", "CONDSTORE", "QRESYNC")
+ENABLED = ("", "CONDSTORE", "QRESYNC", "UIDONLY", "QRESYNC UIDONLY")
 
 
 @dataclass
@@ -44,6 +44,18 @@ class Model:
     highest: int = 0
     uidvalidity: int = 0
 
+    @property
+    def modseqs(self) -> bool:
+        return "CONDSTORE" in self.enabled or self.qresync
+
+    @property
+    def qresync(self) -> bool:
+        return "QRESYNC" in self.enabled
+
+    @property
+    def uidonly(self) -> bool:
+        return "UIDONLY" in self.enabled
+
     def take(self, line: str, answer: Answer) -> None:
         """Believe an answer to the command *line*."""
         seqs_hold = line.startswith(("FETCH", "STORE", "SEARCH"))
@@ -54,11 +66,12 @@ class Model:
             if match := re.fullmatch(r"(\d+) EXISTS", word):
                 self.exists(int(match[1]))
             elif match := re.fullmatch(r"(\d+) EXPUNGE", word):
-                assert self.enabled != "QRESYNC", "VANISHED takes the place of EXPUNGE"
+                assert not self.qresync, "VANISHED takes the place of EXPUNGE"
+                assert not self.uidonly
                 assert not seqs_hold, "EXPUNGE while sequence numbers are in use"
                 del self.messages[int(match[1]) - 1]
             elif match := re.fullmatch(r"VANISHED ([\d:,]+)", word):
-                assert self.enabled == "QRESYNC"
+                assert self.qresync or self.uidonly
                 assert not seqs_hold
                 for uid in RangeSet.parse(match[1]):
                     self.vanish(uid)
@@ -66,7 +79,14 @@ class Model:
                 gone = RangeSet.parse(match[1])
                 assert not any(one.uid in gone for one in self.messages), "known to be there"
             elif match := re.fullmatch(r"(\d+) FETCH \((.*)\)", word):
-                greatest = max(greatest, self.fetched(int(match[1]), match[2], asked="FETCH" in line))
+                assert not self.uidonly, "a sequence number"
+                one = self.messages[int(match[1]) - 1]
+                greatest = max(greatest, self.fetched(one, match[2], asked="FETCH" in line))
+            elif match := re.fullmatch(r"(\d+) UIDFETCH \((.*)\)", word):
+                assert self.uidonly
+                one = self.messages[self.place(int(match[1]))]
+                items = f"UID {match[1]} {match[2]}"
+                greatest = max(greatest, self.fetched(one, items, asked="FETCH" in line))
             elif match := re.match(r"OK \[HIGHESTMODSEQ (\d+)\]", word):
                 forced = int(match[1])
         if match := re.match(r"OK \[HIGHESTMODSEQ (\d+)\]", answer.tagged):
@@ -79,19 +99,21 @@ class Model:
         self.messages += [Message() for _ in range(count - len(self.messages))]
 
     def vanish(self, uid: int) -> None:
+        del self.messages[self.place(uid)]
+
+    def place(self, uid: int) -> int:
         at = [place for place, one in enumerate(self.messages) if one.uid == uid]
         if not at:  # one whose UID was never told: one of those between its neighbours
             before = max((place for place, one in enumerate(self.messages) if one.uid and one.uid < uid), default=-1)
             at = [place for place, one in enumerate(self.messages) if place > before and one.uid is None][:1]
-        assert at, f"VANISHED of {uid}, which was not announced"
-        del self.messages[at[0]]
+        assert at, f"{uid} was not announced"
+        return at[0]
 
-    def fetched(self, seq: int, items: str, *, asked: bool) -> int:
-        one = self.messages[seq - 1]
+    def fetched(self, one: Message, items: str, *, asked: bool) -> int:
         uid, flags, modseq = (
             re.search(what, items) for what in (r"UID (\d+)", r"FLAGS \(([^)]*)\)", r"MODSEQ \((\d+)\)")
         )
-        if self.enabled and not asked:
+        if self.modseqs and not asked:
             assert uid, "RFC 7162 §3.2.4"
             assert modseq, "RFC 7162 §3.2.4"
         if uid:
@@ -122,12 +144,12 @@ class Device:
         self.client = self.world.client(self.user)
         if self.model.enabled:
             self.client.ok(f"ENABLE {self.model.enabled}")
-        if self.model.enabled == "QRESYNC" and self.model.highest:
+        if self.model.qresync and self.model.highest:
             self.resynchronize()
             return
         kept, self.model = self.model, Model(self.model.enabled)
         self.select(f"SELECT {self.folder}")
-        if kept.highest and kept.uidvalidity == self.model.uidvalidity:
+        if kept.modseqs and kept.highest and kept.uidvalidity == self.model.uidvalidity:
             self.catch_up(kept)
         self.learn()
 
@@ -149,7 +171,7 @@ class Device:
         rest = ""
         if known and self.chance.random() < 0.7:
             rest = " " + RangeSet.from_numbers(known).encode()
-            if self.chance.random() < 0.7:
+            if not model.uidonly and self.chance.random() < 0.7:
                 picked = sorted(self.chance.sample(range(len(known)), self.chance.randint(1, len(known))))
                 seqs = ",".join(str(place + 1) for place in picked)
                 rest += f" ({seqs} {','.join(str(known[place]) for place in picked)})"
@@ -177,10 +199,11 @@ class Device:
 
     def learn(self) -> None:
         """Ask for what was announced."""
-        modseq = " MODSEQ" if self.model.enabled else ""
+        modseq = " MODSEQ" if self.model.modseqs else ""
         for seq, one in enumerate(self.model.messages, 1):
             if one.uid is None or one.flags is None:
-                self.say(f"FETCH {seq}:* (UID FLAGS{modseq})")
+                numbers = "UID FETCH 1:*" if self.model.uidonly else f"FETCH {seq}:*"
+                self.say(f"{numbers} (UID FLAGS{modseq})")
                 return
 
     # -- what it does ---------------------------------------------------------------------------------------------
@@ -207,13 +230,16 @@ class Device:
         known = [seq for seq, one in enumerate(self.model.messages, 1) if one.uid is not None]
         return sorted(self.chance.sample(known, min(len(known), self.chance.randint(1, 4)))) if known else []
 
+    def by_uid(self) -> bool:
+        return self.model.uidonly or self.chance.random() < 0.5
+
     def store(self) -> None:
         seqs = self.some()
         if not seqs:
             return
         messages = self.model.messages
         chosen = [messages[seq - 1] for seq in seqs]
-        uid = self.chance.random() < 0.5
+        uid = self.by_uid()
         numbers = [one.uid for one in chosen] if uid else seqs
         how = self.chance.choice(("+", "-", ""))
         flags = frozenset(self.chance.sample(FLAGS, self.chance.randint(0 if not how else 1, 2)))
@@ -221,7 +247,7 @@ class Device:
             flags = frozenset({"\\Seen"})
         silent = self.chance.random() < 0.5
         unless = ""
-        if self.model.enabled and self.chance.random() < 0.5:
+        if self.model.modseqs and self.chance.random() < 0.5:
             unless = f"(UNCHANGEDSINCE {max(one.modseq for one in chosen)}) "
         name, item = "UID STORE" if uid else "STORE", how + ("FLAGS.SILENT" if silent else "FLAGS")
         line = f"{name} {','.join(map(str, numbers))} {unless}{item} ({' '.join(sorted(flags))})"
@@ -258,12 +284,20 @@ class Device:
             what = "(RFC822.SIZE BODY[TEXT]<90.5>)"
         elif "PEEK" in what:
             what = "(FLAGS RFC822.SIZE)"
-        answer = self.client.cmd(f"FETCH {','.join(map(str, self.some() or [1]))} {what}")
+        seqs = self.some()
+        if not seqs:
+            return
+        if self.by_uid():
+            answer = self.client.cmd(f"UID FETCH {','.join(str(self.model.messages[n - 1].uid) for n in seqs)} {what}")
+            self.model.take("UID FETCH", Answer(re.sub(r"BODY\[TEXT\]<90> \{0\}\r\n", "", answer)))
+            return
+        answer = self.client.cmd(f"FETCH {','.join(map(str, seqs))} {what}")
         text = re.sub(r"BODY\[TEXT\]<90> \{0\}\r\n", "", answer)
         self.model.take("FETCH", Answer(text))
 
     def search(self) -> None:
-        self.say(self.chance.choice(("SEARCH DELETED", "UID SEARCH UNSEEN", "UID SEARCH 1:* FLAGGED")))
+        lines = ("UID SEARCH UNSEEN", "UID SEARCH RETURN (SAVE) SEEN", "SEARCH DELETED", "UID SEARCH 1:* FLAGGED")
+        self.say(self.chance.choice(lines[:2] if self.model.uidonly else lines))
 
     def copy(self) -> None:
         self.transfer("COPY")
@@ -274,7 +308,7 @@ class Device:
     def transfer(self, name: str) -> None:
         seqs = self.some()
         if seqs:
-            uid = self.chance.random() < 0.5
+            uid = self.by_uid()
             numbers = [self.model.messages[seq - 1].uid for seq in seqs] if uid else seqs
             target = self.chance.choice(FOLDERS)
             self.say(f"{'UID ' if uid else ''}{name} {','.join(map(str, numbers))} {target}")
@@ -303,7 +337,7 @@ class Device:
         truth.take("FETCH", answer)
         for mine, true in zip(self.model.messages, truth.messages, strict=True):
             assert (mine.uid, mine.flags) == (true.uid, true.flags)
-            if self.model.enabled:
+            if self.model.modseqs:
                 assert mine.modseq == true.modseq
         witness.protocol.connectionLost()
 

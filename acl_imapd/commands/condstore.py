@@ -14,7 +14,7 @@ from acl_imapd.commands.numbers import sequence_numbers, uids_named
 from acl_imapd.commands.registry import capability, enables
 from acl_imapd.commands.select import PARAMETERS, Parameter, opened
 from acl_imapd.commands.session import Session
-from acl_imapd.errors import BadCommand
+from acl_imapd.errors import BadCommand, UidRequired
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.fetch_items import Item
@@ -152,8 +152,10 @@ async def _tell_vanished(session: Session, since: int, uids: RangeSet) -> None:
         session.tell(b"VANISHED (EARLIER) " + gone.encode().encode())
 
 
-def _before_resync(session: Session, _known: Known) -> None:
+def _before_resync(session: Session, known: Known) -> None:
     _refuse_without_qresync(session)
+    if known.pairs and session.uidonly:
+        raise UidRequired("You have enabled UIDONLY: known sequence numbers cannot be told")
 
 
 PARAMETERS[b"QRESYNC"] = Parameter(parse_known, _before_resync, _resynchronize)

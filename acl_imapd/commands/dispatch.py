@@ -20,11 +20,12 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     search,
     select,
     store,
+    uidonly,
     within,
 )
 from acl_imapd.commands.registry import TABLE, Done, State
 from acl_imapd.commands.session import Disconnected, Session
-from acl_imapd.errors import AuthorizationFailed, BadCommand, ImapError
+from acl_imapd.errors import AuthorizationFailed, BadCommand, ImapError, UidRequired
 from acl_imapd.proto.engine import CommandReceived
 from acl_imapd.proto.responses import tagged
 
@@ -71,6 +72,8 @@ async def _run(session: Session, event: CommandReceived) -> Done:
         if session.state is State.NOT_AUTHENTICATED or not command.states & State.NOT_AUTHENTICATED:
             raise BadCommand(_WHEN[session.state])
         raise BadCommand("You are logged in already")
+    if session.uidonly and TABLE.takes_sequence_numbers(event.name):
+        raise UidRequired(f"Say UID {event.name.decode('latin-1')}: you have enabled UIDONLY")
     parsed = command.parse(event.arguments)
     event.arguments.end()
     views = {}

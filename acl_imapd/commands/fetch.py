@@ -25,6 +25,7 @@ from acl_imapd.ranges import RangeSet
 from acl_imapd.types import BodyId
 
 _MODSEQ = Item(b"MODSEQ")
+_UID = Item(b"UID")
 LINES_PER_CHUNK = 1000
 BODIES_PER_CHUNK = 200
 CHUNK_BYTES = 2**20
@@ -53,6 +54,7 @@ class Fetch:
     items: tuple[Item | Section, ...]
     uid: bool
     modifiers: dict[bytes, Any]
+    uid_asked: bool
 
 
 def parse_fetch_command(arguments: Arguments, *, uid: bool) -> Fetch:
@@ -75,8 +77,9 @@ def parse_fetch_command(arguments: Arguments, *, uid: bool) -> Fetch:
     more = [item for name in modifiers for item in MODIFIERS[name].items]
     if uid:
         more.insert(0, Item(b"UID"))
+    uid_asked = Item(b"UID") in items
     items = (*(item for item in more if item not in items), *items)
-    return Fetch(numbers, items, uid, modifiers)
+    return Fetch(numbers, items, uid, modifiers, uid_asked)
 
 
 @command(b"FETCH", args=partial(parse_fetch_command, uid=False), states=State.SELECTED, expunge_ok=False,
@@ -138,6 +141,8 @@ def _marks_seen(item: Item | Section) -> bool:
 async def _fetch(session: Session, cmd: Fetch) -> None:
     view, selected = opened(session)
     items = cmd.items
+    if session.uidonly and not cmd.uid_asked:
+        items = tuple(item for item in items if item != _UID)  # RFC 9586: UIDFETCH has it in front
     if _MODSEQ in items:
         session.enable_condstore()
     seqs = sequence_numbers(selected, cmd.numbers, uid=cmd.uid)
@@ -149,7 +154,9 @@ async def _fetch(session: Session, cmd: Fetch) -> None:
         unseen = _unseen(selected, seqs)
         if unseen and await view.mark_seen(unseen):
             # RFC 7162 §3.2.4: who knows of modseqs is told UID and MODSEQ with the new flags.
-            more = (Item(b"FLAGS"), Item(b"UID"), _MODSEQ) if session.condstore else (Item(b"FLAGS"),)
+            more = [Item(b"FLAGS")]
+            if session.condstore:
+                more += [_MODSEQ] if session.uidonly else [_UID, _MODSEQ]
             items = (*items, *(item for item in more if item not in items))
     columns = frozenset(column for column in map(_column, items) if column is not None)
     gone = False
@@ -203,7 +210,7 @@ async def _send(
 ) -> bool:
     """Send the FETCH responses of those positions; True where a message is gone."""
     index = selected.index
-    if items == _UID_FLAGS:
+    if items == _UID_FLAGS and not session.uidonly:
         return _send_flags(session, selected, start, stop)
     uids = selected.uids(start, stop).tolist()
     places = selected.places(start, stop)
@@ -236,7 +243,7 @@ async def _send(
         date, zone, size = details[place]
         message = _Message(uid, flags_text(bits, keywords), date, zone, size, data, modseq, loaded)
         parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
-        out.append(b"* %d FETCH (%b)\r\n" % (seq, parts))
+        out.append(b"%b%b)\r\n" % (session.fetch_head(seq, uid), parts))
     session.write(b"".join(out))
     return gone
 

@@ -74,6 +74,10 @@ class Table:
     capabilities: dict[bytes, str] = field(default_factory=dict)
     enables: dict[bytes, Callable[[Any], None]] = field(default_factory=dict)  # what ENABLE does to a session
 
+    def takes_sequence_numbers(self, name: bytes) -> bool:
+        """True for a command that has a form with UIDs beside it, and wants sequence numbers in this one."""
+        return name != b"EXPUNGE" and b"UID " + name in self.commands
+
     def all_capabilities(self) -> list[tuple[bytes, str]]:
         """Capability and RFC, sorted, each once."""
         found = dict(self.capabilities)

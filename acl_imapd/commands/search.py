@@ -14,7 +14,7 @@ from acl_imapd.commands.numbers import sequence_numbers
 from acl_imapd.commands.registry import Done, State, capability, command
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
-from acl_imapd.errors import BadCommand
+from acl_imapd.errors import BadCommand, UidRequired
 from acl_imapd.mail.match import body_contains, header_contains, sent_date, text_contains
 from acl_imapd.mail.mime import scan
 from acl_imapd.mailbox.selected import RECENT, Selected
@@ -57,6 +57,8 @@ async def uid_search(session: Session, cmd: Search) -> Done:
 async def _search(session: Session, cmd: Search) -> Done:
     view, selected = opened(session)
     returns = cmd.search.returns
+    if session.uidonly and keys.names_numbers(cmd.search.key):
+        raise UidRequired("Say UID before the numbers: you have enabled UIDONLY")
     saves = returns is not None and b"SAVE" in returns
     before = selected.searched
     if saves:
@@ -85,7 +87,7 @@ async def _search(session: Session, cmd: Search) -> Done:
     elif returns != {b"SAVE"}:
         session.tell(esearch(session.tag, numbers, returns, uid=cmd.uid, modseq=modseq, partial=cmd.search.partial))
     # RFC 7162 §3.2.10.2: no VANISHED in a UID SEARCH by message numbers.
-    return Done("Searched", hold_expunge=keys.asks(cmd.search.key, keys.Seq))
+    return Done("Searched", hold_expunge=keys.names_numbers(cmd.search.key))
 
 
 def of_interest(found: list[int], search: keys.SearchCommand) -> list[int]:
@@ -274,7 +276,7 @@ def esearch(
     partial: tuple[int, int] | None = None,
 ) -> bytes:
     """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
-    parts = [b"ESEARCH (TAG %b)" % _quoted(tag)]
+    parts = [b"ESEARCH (TAG %b)" % quoted(tag)]
     if uid:
         parts.append(b"UID")
     if b"MIN" in returns and numbers:
@@ -294,5 +296,5 @@ def esearch(
     return b" ".join(parts)
 
 
-def _quoted(tag: bytes) -> bytes:
+def quoted(tag: bytes) -> bytes:
     return b'"' + tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -95,7 +95,7 @@ async def _select(session: Session, cmd: Open, view: MailboxView, *, read_only: 
     session.tell(b"FLAGS (%b)" % b" ".join(flag_names(index.keywords)))
     session.tell(b"%d EXISTS" % selected.count)
     session.tell(b"%d RECENT" % selected.recent_count())
-    unseen = _first_unseen(selected)
+    unseen = 0 if session.uidonly else _first_unseen(selected)
     if unseen:
         session.tell(b"OK [UNSEEN %d] The first unseen message" % unseen)
     session.tell(b"OK [UIDVALIDITY %d] UIDs are valid" % index.uidvalidity)

@@ -75,6 +75,7 @@ class Session:
         self.enabled: set[bytes] = set()  # RFC 5161
         self.condstore = False  # RFC 7162 §3.1: it said that it knows of modseqs
         self.qresync = False
+        self.uidonly = False  # RFC 9586: it hears and says no sequence number
         self._held_back = False  # it was told to go no further than some modseq, since an EXPUNGE had to wait
         self.closed = False
         self.tag = b"*"
@@ -222,7 +223,7 @@ class Session:
             # RFC 7162 §3.2: or a client that is cut off now would never hear of the EXPUNGE.
             self._held_back = True
             self.tell_highest_modseq()
-        if self.qresync and updates.vanished:
+        if (self.qresync or self.uidonly) and updates.vanished:
             lines = [b"* VANISHED %b\r\n" % updates.vanished.encode().encode()]
         else:
             lines = [b"* %d EXPUNGE\r\n" % seq for seq in updates.expunged]
@@ -240,15 +241,27 @@ class Session:
             self._held_back = False
             self.tell_highest_modseq()
 
+    def fetch_head(self, seq: int, uid: int, *, uid_item: bool = False) -> bytes:
+        """``* 3 FETCH (``, with the UID where it is told as an item; ``* 1003 UIDFETCH (`` where there are no sequence
+        numbers."""
+        if self.uidonly:
+            return b"* %d UIDFETCH (" % uid
+        return b"* %d FETCH (UID %d " % (seq, uid) if uid_item else b"* %d FETCH (" % seq
+
     def flag_lines(self, selected: Selected, start: int, stop: int, *, uid: bool) -> list[bytes]:
         """Unsolicited FETCH responses of those positions that are still there; with UID and MODSEQ for whoever knows
         of modseqs (RFC 7162 §3.2.4)."""
         keywords = selected.index.keywords
         numbers = zip(range(start + 1, stop + 1), selected.uids(start, stop), selected.flags(start, stop), strict=True)
-        if self.condstore:
-            modseqs = selected.modseqs(start, stop)
+        if self.condstore or self.uidonly:
+            modseqs = selected.modseqs(start, stop) if self.condstore else [0] * (stop - start)
             return [
-                b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (seq, one, flags_text(bits, keywords), modseq)
+                b"%bFLAGS %b%b)\r\n"
+                % (
+                    self.fetch_head(seq, one, uid_item=True),
+                    flags_text(bits, keywords),
+                    b" MODSEQ (%d)" % modseq if modseq else b"",
+                )
                 for (seq, one, bits), modseq in zip(numbers, modseqs, strict=True)
                 if bits >= 0
             ]

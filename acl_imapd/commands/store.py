@@ -152,7 +152,7 @@ async def _tell_modseqs(
             range(start + 1, stop + 1), selected.uids(start, stop), selected.modseqs(start, stop), strict=True
         )
         lines = [
-            b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (seq, uid, modseq)
+            b"%bMODSEQ (%d))\r\n" % (session.fetch_head(seq, uid, uid_item=True), modseq)
             for seq, uid, modseq in numbers
             if modseq and (every or modseq != before[seq])
         ]

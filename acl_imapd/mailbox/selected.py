@@ -48,7 +48,8 @@ class Selected:
         self.told_highest = index.highest_for(user_id, own_seen=own_seen)
         self.told_keywords = len(index.keywords)
         self.recent = EMPTY
-        self.searched: RangeSet = EMPTY
+        self.searched: RangeSet = EMPTY  # what SEARCH saved, as UIDs: RFC 5182
+        self.batched: tuple[object, tuple[int, int]] | None = None  # the last UIDBATCHES, and count and UIDNEXT then
         self._expected: dict[int, int] = {}
         self._claim_recent(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -152,15 +152,22 @@ Key = (
 )  # fmt: skip
 
 
+def all_keys(key: Key) -> Iterator[Key]:
+    """*key* and the keys it is made of."""
+    yield key
+    parts = key.keys if isinstance(key, And) else (key.a, key.b) if isinstance(key, Or) else ()
+    for part in (key.key,) if isinstance(key, Not) else parts:
+        yield from all_keys(part)
+
+
 def asks(key: Key, kind: type) -> bool:
-    """True when *key* is one of that kind, or one of the keys it is made of is."""
-    if isinstance(key, And):
-        return any(asks(each, kind) for each in key.keys)
-    if isinstance(key, Or):
-        return asks(key.a, kind) or asks(key.b, kind)
-    if isinstance(key, Not):
-        return asks(key.key, kind)
-    return isinstance(key, kind)
+    """True when one of the keys is of that kind."""
+    return any(isinstance(one, kind) for one in all_keys(key))
+
+
+def names_numbers(key: Key) -> bool:
+    """True when one of the keys is a set of sequence numbers, ``$`` aside."""
+    return any(isinstance(one, Seq) and not one.set.saved for one in all_keys(key))
 
 
 @dataclass(frozen=True, slots=True)
