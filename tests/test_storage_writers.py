@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from acl_imapd.access.rights import parse_rights
-from acl_imapd.storage import accounts, app_passwords, audit, expiry, handover, mailboxes, rights
-from acl_imapd.storage.schema import acl_entry, team_member
+from acl_imapd.storage import accounts, app_passwords, audit, expiry, handover, mailboxes, ownership, rights
+from acl_imapd.storage.schema import acl_entry, mailbox, team_member
 from tests.conftest import ACTOR
 
-MODULES = (accounts, app_passwords, expiry, handover, mailboxes, rights)
+MODULES = (accounts, app_passwords, expiry, handover, mailboxes, ownership, rights)
 # What these change is told by whoever calls them, in this package; or is not of access.
 NOT_LOGGED = {
     "accounts.add_scram": "the same password, in another form",
@@ -108,9 +108,9 @@ CALLS = {
     "rights.set_owner": (
         lambda conn: rights.set_owner(conn, ACTOR, team(conn).id, user_id=user_id(conn, "bob")), "folder-owner"
     ),
-    "rights.give_away": (
-        lambda conn: rights.give_away(
-            conn, ACTOR, rights.mailbox.c.path == "Team", user_id=user_id(conn, "bob")
+    "ownership.give_away": (
+        lambda conn: ownership.give_away(
+            conn, ACTOR, mailbox.c.path == "Team", user_id=user_id(conn, "bob")
         ),
         "folder-owner",
     ),

@@ -29,6 +29,7 @@ from acl_imapd.storage import mailboxes
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes, new_group
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import bump, lock_site
+from acl_imapd.storage.ownership import give_away
 from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, site, team, team_member, user
 from acl_imapd.storage.subscriptions import subscribe
@@ -263,7 +264,7 @@ def set_disabled(conn: Connection, actor: Actor, name: str, disabled: bool) -> N
 
 def remove_user(conn: Connection, actor: Actor, name: str) -> None:
     """Remove the user with its mailboxes, its entries in ACLs and its memberships; what it owned is nobody's then."""
-    from acl_imapd.storage.rights import end_entries, give_away
+    from acl_imapd.storage.rights import end_entries
 
     lock_site(conn)
     found = _must_user(conn, name)
@@ -350,7 +351,7 @@ def rename_team(conn: Connection, actor: Actor, old: str, new: str) -> None:
 
 def remove_team(conn: Connection, actor: Actor, name: str) -> None:
     """Remove the team with its entries in ACLs and its memberships; mailboxes it owned are nobody's then."""
-    from acl_imapd.storage.rights import end_entries, give_away
+    from acl_imapd.storage.rights import end_entries
 
     lock_site(conn)
     found = _must_team(conn, name)

@@ -25,6 +25,7 @@ from acl_imapd.storage.audit import Change, append_changes
 from acl_imapd.storage.database import notify, time_of
 from acl_imapd.storage.epochs import bump, lock_site
 from acl_imapd.storage.mailboxes import Mailbox, describe
+from acl_imapd.storage.ownership import give_away
 from acl_imapd.storage.records import place_record, seen_record
 from acl_imapd.storage.rights import (
     AclEntry,
@@ -32,7 +33,6 @@ from acl_imapd.storage.rights import (
     Terms,
     change_entry,
     end_entries,
-    give_away,
     read_acls,
     read_entries,
 )

@@ -15,8 +15,9 @@ from acl_imapd.storage.accounts import Actor, Identity, check_limits, read_team,
 from acl_imapd.storage.audit import Change, Subjects, append_audit, append_changes
 from acl_imapd.storage.database import time_of
 from acl_imapd.storage.epochs import Epochs, bump, lock_site, read_epochs
+from acl_imapd.storage.ownership import give_away
 from acl_imapd.storage.prepared import Prepared
-from acl_imapd.storage.records import concerned, entry_record, entry_records, owner_record
+from acl_imapd.storage.records import entry_record, entry_records
 from acl_imapd.storage.schema import acl, acl_entry, mailbox, role, team, user
 from acl_imapd.types import AclId, MailboxId, TeamId, UserId
 
@@ -509,34 +510,6 @@ def set_owner(
     prefix = row.path + "/"
     below = or_(mailbox.c.id == mailbox_id, func.substr(mailbox.c.path, 1, len(prefix)) == prefix)
     give_away(conn, actor, below, user_id=user_id, team_id=team_id)
-
-
-def give_away(
-    conn: Connection, actor: Actor, which: Any, *, user_id: UserId | None = None, team_id: TeamId | None = None
-) -> int:
-    """Give those shared mailboxes to a user, a team, or nobody; how many had another owner.  For this package."""
-    columns = (mailbox.c.id, mailbox.c.path, mailbox.c.owner_user_id, mailbox.c.owner_team_id)
-    after = owner_record(conn, user_id, team_id)
-    known: dict[tuple[Any, Any], str | None] = {}
-    changes = []
-    for one in conn.execute(select(*columns).where(mailbox.c.home_id.is_(None), which).order_by(mailbox.c.path)).all():
-        old = (one.owner_user_id, one.owner_team_id)
-        if old == (user_id, team_id):
-            continue
-        if old not in known:
-            known[old] = owner_record(conn, *old)
-        concerns = concerned(old, (user_id, team_id))
-        changes.append(
-            Change("folder-owner", f"shared:{one.path}", known[old], after, mailbox_id=one.id, **concerns)
-        )  # fmt: skip
-    if not changes:
-        return 0
-    conn.execute(
-        update(mailbox).where(mailbox.c.home_id.is_(None), which).values(owner_user_id=user_id, owner_team_id=team_id)
-    )
-    bump(conn, acl=True, tree=True)
-    append_changes(conn, actor, changes)
-    return len(changes)
 
 
 # -- roles ------------------------------------------------------------------------------------------------------
