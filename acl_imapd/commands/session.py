@@ -129,7 +129,9 @@ class Session:
 
     def account_changed(self, name: str | None) -> None:
         """The user is disabled, gone, or called otherwise: what this session calls its own is under another name."""
-        if name is None:
+        if self.access is None:
+            self.user_name = name or ""  # whoever is still logging in compares it, and is told NO
+        elif name is None:
             self.bye("This account is disabled")
         elif name != self.user_name:
             self.bye("This account has another name now; log in by that")
