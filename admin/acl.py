@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,12 +31,12 @@ def acl() -> None:
     """
 
 
-def parse_role(conn: Connection, text: str) -> tuple[Rights, int | None]:
-    """The rights that letters or a role's name stand for, and the role as entries keep it."""
-    role = stored.read_role(conn, text)
-    if role is not None:
-        return parse_rights(role.rights), stored.read_role_id(conn, text)
-    names = [one.name for one in stored.list_roles(conn)]
+def resolve_role(roles: Sequence[stored.Role], text: str) -> tuple[Rights, str | None]:
+    """The rights that letters or the name of one of *roles* stand for, and the name where it is one."""
+    for one in roles:
+        if one.name == text:
+            return parse_rights(one.rights), text
+    names = [one.name for one in roles]
     # "read" is letters too, a among them: what is nearly a role's name is not meant as letters, unless they
     # stand in the order that rights are shown in.
     if text and set(text) <= set(ORDER + "cd"):
@@ -43,6 +44,12 @@ def parse_role(conn: Connection, text: str) -> tuple[Rights, int | None]:
         if format_rights(rights) == text or not near(text, names, cutoff=0.75):
             return rights, None
     raise Refused(f"{text!r} is neither rights ({ORDER}) nor a role ({', '.join(names)}).{near(text, names)}")
+
+
+def parse_role(conn: Connection, text: str) -> tuple[Rights, int | None]:
+    """The rights that letters or a role's name stand for, and the role as entries keep it."""
+    rights, role = resolve_role(stored.list_roles(conn), text)
+    return rights, None if role is None else stored.read_role_id(conn, role)
 
 
 def parse_letters(conn: Connection, text: str) -> Rights:

@@ -21,6 +21,7 @@ from .audit import audit
 from .db import db
 from .folder import folder
 from .output import Site
+from .policy import policy
 from .review import review_
 from .role import role
 from .team import team
@@ -42,7 +43,7 @@ def cli(context: click.Context, config: Path | None, database: str | None, as_js
 
 
 acl.add_command(review_)
-for group in (user, team, role, folder, acl, audit, db):
+for group in (user, team, role, folder, acl, policy, audit, db):
     cli.add_command(group)
 
 
