@@ -35,7 +35,7 @@ class PolicyError(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(set(problems), key=lambda one: (one.line, one.text))
-        super().__init__(f"{len(self.problems)} problems")
+        super().__init__("; ".join(f"line {one.line}: {one.text}" for one in self.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _is_nothing(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NOTHING
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NOTHING
 
 
 def _identifier(name: str) -> str:

@@ -10,7 +10,7 @@ from acl_imapd.storage import accounts, mailboxes, policy, rights
 from acl_imapd.storage.database import Connection, time_of
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.rights import AclEntry
-from acl_imapd.types import MailboxId, UserId
+from acl_imapd.types import UserId
 
 from .policy_file import Entry, Folder, Member, Policy, Role, Team, Terms
 
@@ -42,12 +42,10 @@ def entry_of(one: AclEntry) -> Entry:
 
 
 def _folders(conn: Connection, namespaces: Namespaces, teams: dict[int, str], now: float) -> tuple[Folder, ...]:
-    shared = mailboxes.list_shared(conn)
-    found = [*shared, *policy.list_personal_exceptions(conn)]
+    found = [*mailboxes.list_shared(conn), *policy.list_personal_exceptions(conn)]
     acls = rights.read_acls(conn, sorted({one.acl_id for one in found if one.acl_own}))
     names = policy.read_names(conn, found)
     users = {one.id: one.name for one in accounts.list_users(conn)}
-    by_id: dict[MailboxId, Mailbox] = {one.id: one for one in shared}
     folders = []
     for one in found:
         entries = acls[one.acl_id].entries if one.acl_own else ()
@@ -55,13 +53,11 @@ def _folders(conn: Connection, namespaces: Namespaces, teams: dict[int, str], no
         own_seen = one.seen_shared if one.parent_id is None else one.seen_own
         if one.home_id is not None and not own_seen and _is_default(one, entries):
             continue
-        parent = by_id.get(one.parent_id) if one.parent_id is not None else None
-        owner = _owner(one, users, teams) if one.home_id is None else None
         folders.append(
             Folder(
                 str(namespaces.name(*names[one.id], None)),
-                owner if owner != (_owner(parent, users, teams) if parent is not None else "none") else None,
-                ("shared" if one.seen_shared else "private") if own_seen else None,
+                _owner(one, users, teams) if one.home_id is None else None,
+                ("shared" if one.seen_shared else "private") if one.seen_own else None,
                 inherit=not one.acl_own,
                 entries=tuple(map(entry_of, entries)) if one.acl_own else None,
             )
