@@ -25,7 +25,7 @@ from acl_imapd.types import MailboxId
 
 from .output import Site, confirm, pass_site, with_json
 from .policy_apply import Applying
-from .policy_file import Policy, PolicyError, format_moment, format_policy, parse_policy
+from .policy_file import Document, Policy, PolicyError, format_moment, format_policy, read_document
 from .policy_state import read_policy
 
 DIFFERENT = 3
@@ -129,10 +129,10 @@ def apply(site: Site, file: str, prune: bool, yes: bool) -> None:
         click.echo("Applied.")
 
 
-def _read(site: Site, file: str) -> Policy:
+def _read(site: Site, file: str) -> Document:
     content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     try:
-        return parse_policy(content.decode("utf-8-sig"), site.now())
+        return read_document(content.decode("utf-8-sig"), site.now())
     except PolicyError as error:
         raise _told(file, error) from error
 
@@ -145,7 +145,7 @@ def _told(file: str, error: PolicyError) -> Exception:
 
 
 def _checked(
-    file: str, site: Site, wanted: Policy, *, prune: bool, keep: bool, expected: tuple[Change, ...] | None = None
+    file: str, site: Site, wanted: Document, *, prune: bool, keep: bool, expected: tuple[Change, ...] | None = None
 ) -> Plan:
     actor = replace(site.actor, channel="policy", group=new_group())
     try:
@@ -161,20 +161,21 @@ def make_plan(
     conn: Connection,
     actor: Actor,
     namespaces: Namespaces,
-    wanted: Policy,
+    document: Document,
     *,
     allow_anyone: bool,
     prune: bool,
     keep: bool,
     expected: tuple[Change, ...] | None = None,
 ) -> Plan:
-    """Apply *wanted*, and tell what came of it; without *keep* take it back.  PolicyError, Refused: nothing is done.
+    """Apply the document, and tell what came of it; without *keep* take it back.  PolicyError: nothing is done.
 
     *expected*: the changes that somebody has agreed to; others are refused.
     """
     assert actor.group is not None
     lock_site(conn)
-    applying = Applying(conn, actor, namespaces, allow_anyone, prune)
+    wanted = document.policy
+    applying = Applying(conn, actor, namespaces, allow_anyone, prune, list(document.problems))
     if keep:
         applying.run(wanted)
         changes = _changes(conn, namespaces, stored.read_group(conn, actor.group))
@@ -220,6 +221,8 @@ def _changes(conn: Connection, namespaces: Namespaces, touched: Sequence[stored.
         for change in _told_by(one, names):
             key = (change.what, change.name, change.who)
             first = found.get(key)
+            if change.what == "seen" and ("folder", change.name, None) in found:
+                change = replace(change, before=None)  # of a folder that is new
             found[key] = change if first is None else replace(change, before=first.before)
     changed = (one for one in found.values() if one.before != one.after)
     return tuple(sorted(changed, key=lambda one: (_ORDER.index(one.what), one.name, one.who or "")))

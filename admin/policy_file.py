@@ -113,13 +113,27 @@ def near(name: str, known: Iterable[str]) -> str:
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def parse_policy(text: str, now: float) -> Policy:
-    """The document; PolicyError has everything that is wrong in it.  What ended before *now* is left out."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What of a file could be understood, and what not: whoever compares it with a site may find more."""
+
+    policy: Policy
+    problems: tuple[Problem, ...]
+
+
+def read_document(text: str, now: float) -> Document:
+    """The document; PolicyError where it is no YAML that we take.  What ended before *now* is left out."""
     reader = _Reader(now)
     policy = reader.policy(_compose(text))
-    if reader.problems:
-        raise PolicyError(reader.problems)
-    return policy
+    return Document(policy, tuple(reader.problems))
+
+
+def parse_policy(text: str, now: float) -> Policy:
+    """The policy; PolicyError has everything that is wrong in it."""
+    found = read_document(text, now)
+    if found.problems:
+        raise PolicyError(found.problems)
+    return found.policy
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -241,10 +255,12 @@ class _Reader:
         seen = self.word(parts.get("seen"), "seen")
         if seen not in (None, "private", "shared"):
             self.wrong(parts["seen"], f"seen is private or shared, not {seen!r}.")
+            seen = None
         inherit = self.boolean(parts.get("inherit"), "inherit", False)
         entries: tuple[Entry, ...] | None = None
         if inherit and ("grants" in parts or "denies" in parts):
             self.wrong(key, f"{name!r} either inherits or has grants and denies of its own.")
+            inherit = False
         elif "grants" in parts or "denies" in parts:
             grants = self.each(parts.get("grants"), "grants", self.grant) or ()
             denies = self.each(parts.get("denies"), "denies", self.deny) or ()
@@ -273,7 +289,9 @@ class _Reader:
             self.wrong(key, f"What are the rights of {name!r}? Write letters or a role.")
         subscribe = self.boolean(parts.get("subscribe"), "subscribe", True)
         terms = self.terms(parts)
-        return None if terms is None else Entry(_identifier(name), negative, rights or "", terms, subscribe, _line(key))
+        if terms is None or not rights:
+            return None
+        return Entry(_identifier(name), negative, rights, terms, subscribe, _line(key))
 
     def terms(self, parts: Mapping[str, yaml.Node]) -> Terms | None:
         """None of what has ended."""

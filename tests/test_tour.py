@@ -103,10 +103,11 @@ class Shell:
         if words[0] == "echo":
             return " ".join(str(self.code) if word == "$?" else word for word in words[1:]) + "\n"
         if words[0] == "cat":
+            self.code = 0
             return "".join(Path(word).read_text() for word in words[1:]) or given
         assert words[0] == "acl-imapd-admin", f"the examples' shell does not know {words[0]!r}"
         self.code = 0
-        self._monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode()), encoding="utf-8"))
         try:
             main(words[1:], self._now)
         except SystemExit as stop:
