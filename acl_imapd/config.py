@@ -35,6 +35,7 @@ class ImapSettings(Section, frozen=True):
     idle_timeout_s: float = 1860.0
     max_connections: int = 20_000
     max_connections_per_user: int = 100
+    announce_folders: bool = True
 
 
 class TlsSettings(Section, frozen=True):

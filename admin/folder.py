@@ -49,7 +49,7 @@ def owner_ids(conn: Connection, who: str) -> dict[str, Any]:
 @click.option(
     "--special-use",
     type=click.Choice(SPECIAL_USES, case_sensitive=False),
-    help="What a personal folder is for (RFC 6154); mail programs then find it by that.",
+    help="What the folder is for (RFC 6154): a personal one, or one below a shared one for logins as USER%FOLDER.",
 )
 @with_json
 @pass_site
@@ -67,9 +67,9 @@ def add(site: Site, path: str, owner: str, special_use: str | None) -> None:
     home_id = site.read(must_user, place.home).id if place.home is not None else None
     if home_id is not None and owner != "none":
         raise Refused("A personal folder belongs to its user; leave --owner out.")
-    if home_id is None and special_use is not None:
-        # LIST tells the special use of one's own folders only, so that nobody's Junk becomes everybody's.
-        raise Refused("A shared folder has no special use; leave --special-use out.")
+    if home_id is None and special_use is not None and "/" not in place.path:
+        # LIST tells it of one's own folders, and beside INBOX of a tree that is presented alone (bob%Support).
+        raise Refused("A shared folder at the top has no special use; leave --special-use out.")
     site.write(
         mailboxes.create_mailbox,
         site.actor,

@@ -303,6 +303,11 @@ class World:
         ensureDeferred(self.service._catch_up()).addBoth(done.append)
         self.reactor.turn(lambda: bool(done))
         assert done == [None]
+        self.settle()
+
+    def settle(self) -> None:
+        """Go on until everybody has heard what the server says by itself."""
+        self.reactor.turn(lambda: not self.service.audience.busy)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row that a refused command must leave alone."""

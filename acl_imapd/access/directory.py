@@ -109,10 +109,11 @@ class Directory:
         self._acls: Bounded[AclId, Acl] = Bounded(20_000)
         self._rights: Bounded[AclId, dict[tuple[UserId, bool], tuple[Rights, float]]] = Bounded(20_000)
         self._identities: Bounded[UserId, Identity] = Bounded(20_000)
-        self._listings: Bounded[UserId, Listing] = Bounded(2_000)
+        self._listings: Bounded[tuple[UserId, str | None], Listing] = Bounded(2_000)
         self._watchers: dict[MailboxId, set[Watcher]] = {}
         self._watched: dict[MailboxId, Mailbox] = {}
         self._residents: dict[UserId, set[Resident]] = {}
+        self.moved: Callable[[], None] = lambda: None  # called when what somebody sees may be different
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -166,6 +167,7 @@ class Directory:
         for acl_id in changed:
             self._acls.pop(acl_id, None)
             self._rights.pop(acl_id, None)
+        self.moved()
 
     def stale(self) -> bool:
         """True when a look at the database is needed to know.  Cheap on SQLite, always True elsewhere."""
@@ -210,7 +212,7 @@ class Directory:
 
     # -- what ends by itself ------------------------------------------------------------------------------
 
-    def _wake_by(self, moment: float) -> None:
+    def wake_by(self, moment: float) -> None:
         """Tell the watchers at *moment* (seconds since 1970), when somebody's right begins or ends."""
         if moment >= self._wakes_at:
             return
@@ -234,6 +236,7 @@ class Directory:
         else:
             self._read_anyway = True
             self._catch_up.request()
+        self.moved()
 
     def close(self) -> None:
         """Call the alarm off."""
@@ -287,7 +290,7 @@ class Directory:
         found = self._evaluate(mailbox, identity.at(now), now)
         if found is None:
             return None
-        self._wake_by(found[1])
+        self.wake_by(found[1])
         return found[0]
 
     # -- lookups --------------------------------------------------------------------------------------------
@@ -343,18 +346,24 @@ class Directory:
             self._rights.setdefault(mailbox.acl_id, {})[identity.user_id, owner] = rights, until
         return rights
 
-    async def listing(self, identity: Identity, user_name: str) -> Listing:
-        """All *identity* can see."""
-        known = self._listings.get(identity.user_id)
-        now = self._clock.now()
-        if known is not None and now < known.until:
+    async def listing(self, identity: Identity, namespaces: Namespaces) -> Listing:
+        """All *identity* can see, by the names that it has in *namespaces*."""
+        key = (identity.user_id, namespaces.root)
+        known = self._listings.get(key)
+        if known is not None and self.is_current(known):
             return known
-        generation = self._generation
+        generation, began = self._generation, self._clock.now()
         visible = await self._database.read(read_visible, identity, include_anyone=self.allow_anyone)
-        listing = make_listing(visible, identity, user_name, self.namespaces, allow_anyone=self.allow_anyone, now=now)
+        now = self._clock.now()
+        listing = make_listing(visible, identity, namespaces, allow_anyone=self.allow_anyone, now=now)
+        listing.generation, listing.made_at, listing.cost_s = generation, now, now - began
         if generation == self._generation:
-            self._listings[identity.user_id] = listing
+            self._listings[key] = listing
         return listing
+
+    def is_current(self, listing: Listing) -> bool:
+        """True while nothing has changed and no right has begun or ended since the listing was made."""
+        return listing.generation == self._generation and self._clock.now() < listing.until
 
     # -- pure parts -----------------------------------------------------------------------------------------
 

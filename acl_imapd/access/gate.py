@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
+from acl_imapd.access.audience import Audience, Viewpoint
 from acl_imapd.access.confirm import Asker, Found, Stale, first_confirmed, rename
 from acl_imapd.access.directory import Directory
 from acl_imapd.access.last_used import LastUsed
@@ -74,22 +75,24 @@ class Gate:
     directory: Directory
     indexes: Indexes
     last_used: LastUsed
+    audience: Audience
     auto_subscribe: bool = True  # SETACL subscribes whom it makes see a folder
 
     @property
     def namespaces(self) -> Namespaces:
         return self.directory.namespaces
 
-    def access(self, user_id: UserId, user_name: str, peer: str) -> Access:
-        """The access of somebody who has logged in."""
-        return Access(self, user_id, user_name, peer)
+    def access(self, user_id: UserId, user_name: str, peer: str, *, tree: str | None = None) -> Access:
+        """The access of somebody who has logged in; to one shared *tree* alone if he said so (``bob%Support``)."""
+        return Access(self, user_id, user_name, peer, tree)
 
 
 class Access:
     """One user's way to mailboxes; the only maker of views."""
 
-    def __init__(self, gate: Gate, user_id: UserId, user_name: str, peer: str) -> None:
+    def __init__(self, gate: Gate, user_id: UserId, user_name: str, peer: str, tree: str | None = None) -> None:
         self.gate = gate
+        self.namespaces = gate.namespaces if tree is None else gate.namespaces.within(tree)
         self.user_id = user_id
         self.user_name = user_name
         self.actor = Actor(user_name, "imap", peer)
@@ -103,9 +106,21 @@ class Access:
             self.user_name, self.actor = identity.name, Actor(identity.name, "imap", self.actor.peer)
         return identity
 
+    async def check(self) -> None:
+        """AuthorizationFailed once there is nothing more to have access to."""
+        await self.identity()
+        root = self.namespaces.root
+        if root is not None and not (await self._find(Place(None, root)))[1] & Rights.l:
+            raise _tree_lost()
+
+    @property
+    def viewpoint(self) -> Viewpoint:
+        """Equal for all who see the same folders by the same names."""
+        return self.user_id, self.namespaces.root
+
     async def open(self, name: str, needs: Needs) -> MailboxView:
         """A view of the mailbox called *name*, if its rights meet *needs*.  NoPerm or *needs.missing* else."""
-        mailbox, rights = await self._find(self.gate.namespaces.place(name, self.user_name))
+        mailbox, rights = await self._find(self.namespaces.place(name, self.user_name))
         if mailbox is not None and needs.met(rights):
             return MailboxView(self, mailbox, name)
         if mailbox is not None and rights & Rights.l:
@@ -140,7 +155,10 @@ class Access:
 
     async def listing(self) -> Listing:
         """All this user can see."""
-        return await self.gate.directory.listing(await self.identity(), self.user_name)
+        listing = await self.gate.directory.listing(await self.identity(), self.namespaces)
+        if self.namespaces.root is not None and INBOX not in listing.by_name:
+            raise _tree_lost()
+        return listing
 
     async def statuses(self, listed: Sequence[Listed], *, recent: bool) -> dict[MailboxId, Status]:
         """The counters of those the user may read, in a constant number of queries."""
@@ -154,7 +172,7 @@ class Access:
 
         async def change() -> Mailbox:
             place, found = await self.place_for_new(name)
-            if special_use is not None and place.home != self.user_name:
+            if special_use is not None and place.home != self.user_name and self.namespaces.root is None:
                 raise UseAttr("A special use is for your own folders")
             home_id = await self._home_id(place)
             return await self._change_tree(
@@ -191,7 +209,7 @@ class Access:
         name = name.removesuffix(DELIMITER)
         if name.upper() == INBOX:
             raise AlreadyExists("There is always an INBOX")
-        place = self.gate.namespaces.place(name, self.user_name)
+        place = self.namespaces.place(name, self.user_name)
         if place is None:
             raise self._no_place()
         valid_new_path(place.path)
@@ -208,7 +226,7 @@ class Access:
                 return place, [Found(parent, Rights.k, epochs)]
             if parent is not None and parent_rights & Rights.l:
                 raise NoPerm("You need the right k on the folder above")
-            above = parent_path(above)
+            above = parent_path(above) if above != self.namespaces.root else ""
         if place.home == self.user_name:
             return place, []
         if place.home is not None and place.path != INBOX:  # Other Users/alice/x is below her INBOX's name
@@ -218,7 +236,9 @@ class Access:
         raise self._no_place()
 
     def _no_place(self) -> Cannot:
-        shared = self.gate.namespaces.shared
+        shared = self.namespaces.shared
+        if self.namespaces.root is not None:
+            return Cannot("You cannot make a folder there; make it beside INBOX, or below a folder there")
         return Cannot(
             f"You cannot make a folder there; make it at the top of your own folders, "
             f'or below a folder under "{shared}" on which you have the right k'
@@ -229,8 +249,10 @@ class Access:
         return await self.settle(lambda: self._rename(old, new))
 
     async def _rename(self, old: str, new: str) -> MailboxId:
-        place = self.gate.namespaces.place(old, self.user_name)
-        if place is not None and place == Place(self.user_name, INBOX):
+        place = self.namespaces.place(old, self.user_name)
+        if place is not None and self.namespaces.is_inbox(place, self.user_name):
+            if self.namespaces.root is not None:
+                raise Cannot("INBOX is the top of the shared folders, which keeps its name here")
             target, found = await self.place_for_new(new)
             if target.home != self.user_name:
                 raise Cannot("The messages of INBOX can be moved to your own folders only")
@@ -259,12 +281,16 @@ class Access:
         found: dict[str, Listed | None] = {
             one.name: one for one in listing.offered if one.mailbox.id not in stored_.declined
         }
-        namespaces = self.gate.namespaces
+        namespaces = self.namespaces
         for one in stored_.own:
             listed = listing.by_id.get(one.mailbox_id) if one.mailbox_id is not None else None
             if listed is not None:
                 found[listed.name] = listed
-            elif one.mailbox_id is None and not one.name.startswith((namespaces.other_users, namespaces.shared)):
+            elif (
+                one.mailbox_id is None
+                and namespaces.root is None
+                and not one.name.startswith((namespaces.other_users, namespaces.shared))
+            ):
                 found.setdefault(one.name, None)
         return found
 
@@ -273,18 +299,29 @@ class Access:
 
         No rights are needed to forget something: a subscription to what is gone or hidden goes by its name.
         """
-        mailbox, rights = await self._find(self.gate.namespaces.place(name, self.user_name))
+        mailbox, rights = await self._find(self.namespaces.place(name, self.user_name))
         listing = await self.listing()
         stored_ = await self.gate.database.read(subscriptions.read_subscriptions, self.user_id)
-        unseen = [one for one in stored_.own if one.name == name and one.mailbox_id not in listing.by_id]
+        unseen = [
+            one for one in stored_.own if one.name == self.lasting_name(name) and one.mailbox_id not in listing.by_id
+        ]
         await self.gate.database.write(subscriptions.forget_subscriptions, self.user_id, unseen)
         if mailbox is not None and rights & Rights.l:
             await MailboxView(self, mailbox, name).unsubscribe()
         elif not unseen:
             raise NonExistent("You are not subscribed to a folder of that name")
 
+    def lasting_name(self, name: str) -> str:
+        """What this user calls the place of *name* in an ordinary session."""
+        place = self.namespaces.place(name, self.user_name)
+        return name if place is None else self.gate.namespaces.name(place.home, place.path, self.user_name)
+
     async def resolve(self, identifier: str) -> stored.Identifier:
         """Whom an identifier names.  Cannot where there is nobody of that name."""
         return await self.gate.database.read(
             stored.resolve_identifier, identifier, allow_anyone=self.gate.directory.allow_anyone
         )
+
+
+def _tree_lost() -> AuthorizationFailed:
+    return AuthorizationFailed("You may no longer see these shared folders")

@@ -20,6 +20,12 @@ class Listed:
     name: MailboxName
     mailbox: Mailbox
     rights: Rights
+    use: str | None = None  # its special use (RFC 6154): of one's own folders only, another's Trash is nobody else's
+
+    @property
+    def selectable(self) -> bool:
+        r"""False for what LIST calls \Noselect."""
+        return bool(self.rights & (Rights.r | Rights.i))
 
 
 @dataclass(slots=True)
@@ -34,6 +40,9 @@ class Listing:
     offered: list[Listed] = field(default_factory=list)  # those that a grant subscribes
     rendered: dict[object, list[bytes]] = field(default_factory=dict)  # whatever LIST keeps of its answers
     until: float = inf  # when some right begins or ends
+    generation: int = -1  # of the directory that made it
+    made_at: float = 0.0  # seconds since 1970
+    cost_s: float = 0.0  # how long it took
 
 
 def is_owner(mailbox: Mailbox, identity: Identity) -> bool:
@@ -44,7 +53,7 @@ def is_owner(mailbox: Mailbox, identity: Identity) -> bool:
 
 
 def make_listing(
-    visible: Visible, identity: Identity, user_name: str, namespaces: Namespaces, *, allow_anyone: bool, now: float
+    visible: Visible, identity: Identity, namespaces: Namespaces, *, allow_anyone: bool, now: float
 ) -> Listing:
     """What *identity* sees of *visible* at *now*.  Rights are worked out once per ACL, not per mailbox."""
     evaluated: dict[tuple[AclId, bool], tuple[Rights, bool]] = {}
@@ -63,12 +72,16 @@ def make_listing(
         home = None if mailbox.home_id is None else visible.homes.get(mailbox.home_id)
         if not rights & Rights.l or (mailbox.home_id is not None and home is None):
             continue
-        name = namespaces.name(home, mailbox.path, user_name)
+        if not namespaces.shows(home, mailbox.path):
+            continue
+        name = namespaces.name(home, mailbox.path, identity.name)
         # Own folders, then other users', then shared ones; INBOX and what is below it before the rest.
-        place = 2 if home is None else 0 if home == user_name else 1
+        own = mailbox.home_id == identity.user_id
+        personal = own or namespaces.root is not None
+        place = 0 if personal else 2 if home is None else 1
         levels = name.split("/")
         key = (place, not (place == 0 and levels[0] == "INBOX"), levels)
-        entries.append((key, Listed(name, mailbox, rights), offered and place > 0))
+        entries.append((key, Listed(name, mailbox, rights, _use(mailbox, name, own, namespaces)), offered and not own))
     entries.sort(key=lambda one: one[0])
     listing = Listing(
         [listed for _, listed, _ in entries], offered=[listed for _, listed, offered in entries if offered]
@@ -77,6 +90,11 @@ def make_listing(
     listing.until = min([next_change(identity.limited, now), *limits])
     _add_names(listing)
     return listing
+
+
+def _use(mailbox: Mailbox, name: str, own: bool, namespaces: Namespaces) -> str | None:
+    """Its special use where that is this user's: in its home, and beside INBOX where one tree is all there is."""
+    return mailbox.special_use if own or (namespaces.root is not None and "/" not in name) else None
 
 
 def _add_names(listing: Listing) -> None:
@@ -92,3 +110,25 @@ def _add_names(listing: Listing) -> None:
                 hidden[above] = None
             above = above.rpartition("/")[0]
     listing.hidden_parents = list(hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different for the client that was told of one listing and shall know another."""
+
+    gone: tuple[str, ...]
+    come: tuple[Listed, ...]  # new, or LIST tells it with other attributes
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.come)
+
+
+def changes(old: Listing, new: Listing) -> Changes:
+    r"""The names that are no more, in the order they were told in, and those that are new or (not) \Noselect now."""
+    gone = tuple(one.name for one in old.entries if one.name not in new.by_name)
+    come = []
+    for one in new.entries:
+        known = old.by_name.get(one.name)
+        if known is None or (known.selectable, known.use) != (one.selectable, one.use):
+            come.append(one)
+    return Changes(gone, tuple(come))

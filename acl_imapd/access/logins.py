@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from acl_imapd.access.namespaces import split_login
 from acl_imapd.auth.app_passwords import lookup_of
 from acl_imapd.auth.passwords import PasswordVerifier
 from acl_imapd.auth.scram import Keys, derive_keys, invented_keys, salt_of
@@ -43,7 +44,11 @@ class Logins:
         return await self._database.read(read_user, name)
 
     async def by_password(self, name: str, password: str) -> User | None:
-        """The user, if the password is right: its own, or one for a program that has not ended."""
+        """The user, if the password is right: its own, or one for a program that has not ended.
+
+        Here and below the name may say after a ``%`` what to present (``bob%Support``): the account is bob's.
+        """
+        name, _ = split_login(name)
         user, app = await self._database.read(_read_login, name, lookup_of(password))
         if app is not None and app.until is not None and app.until <= self._now():
             app = None
@@ -65,6 +70,7 @@ class Logins:
 
     async def scram(self, name: str) -> tuple[Keys, User | None]:
         """The keys of the user's password, and the user; made-up keys and None where there are none."""
+        name, _ = split_login(name)
         secret = await self.secret()
         user = await self._database.read(read_user, name)
         if user is None or user.scram is None:

@@ -7,7 +7,7 @@ is the node ``Other Users/alice`` itself; her other mailboxes, and the children 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acl_imapd.errors import Cannot
 from acl_imapd.types import MailboxName
@@ -29,16 +29,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The two prefixes; both end in the delimiter."""
+    """The two prefixes; both end in the delimiter.
+
+    With a *root* it is the view of whoever logs in as ``bob%Support``: one shared tree as an account of its own.  The
+    tree's root is INBOX, what is below it is beside INBOX, and there is nothing else.
+    """
 
     other_users: str = "Other Users/"
     shared: str = "Shared Folders/"
+    root: str | None = None  # the path of the tree, below the shared prefix
+
+    def within(self, root: str) -> Namespaces:
+        """The view of that shared tree."""
+        return replace(self, root=root)
 
     def place(self, name: str, user: str | None) -> Place | None:
         """The place that *name* stands for when *user* says it; None where no mailbox can be.
 
         With ``user=None`` (the administrator's spelling) there is no personal namespace.
         """
+        if self.root is not None:
+            return self._place_in_tree(self.root, name)
         if name.startswith(self.shared):
             path = name[len(self.shared) :]
             return Place(None, path) if path else None
@@ -53,16 +64,47 @@ class Namespaces:
         return Place(user, name)
 
     def name(self, home: str | None, path: str, user: str | None) -> MailboxName:
-        """The name of a place as *user* sees it; with None as an administrator writes it."""
+        """The name of a place as *user* sees it; with None as an administrator writes it.  Of places it shows."""
+        if self.root is not None:
+            return MailboxName(INBOX if path == self.root else path[len(self.root) + 1 :])
         if home is None:
             return MailboxName(self.shared + path)
         if home == user:
             return MailboxName(path)
         return MailboxName(self.other_users + home + ("" if path == INBOX else DELIMITER + path))
 
+    def _place_in_tree(self, root: str, name: str) -> Place | None:
+        if name == INBOX:
+            return Place(None, root)
+        if not name or _is_inbox(name.partition(DELIMITER)[0]):
+            return None
+        return Place(None, root + DELIMITER + name)
+
+    def shows(self, home: str | None, path: str) -> bool:
+        """True where the place has a name.  In the view of a tree, what is called INBOX below its root has none."""
+        if self.root is None or (home is None and path == self.root):
+            return True
+        below = path[len(self.root) + 1 :]
+        inside = home is None and path.startswith(self.root + DELIMITER)
+        return inside and not _is_inbox(below.partition(DELIMITER)[0])
+
+    def is_inbox(self, place: Place, user: str) -> bool:
+        """True for the place that *user* calls INBOX."""
+        return place == (Place(user, INBOX) if self.root is None else Place(None, self.root))
+
     def roots(self) -> tuple[str, str]:
         """The names of the two namespace roots, without the delimiter."""
         return self.other_users[:-1], self.shared[:-1]
+
+
+def _is_inbox(level: str) -> bool:
+    return level.isascii() and level.upper() == INBOX  # RFC 3501 §5.1; not the dotless i
+
+
+def split_login(login: str) -> tuple[str, str | None]:
+    """The account of a login, and the shared tree it is to present: ``bob%Support``.  No user's name has a ``%``."""
+    name, percent, tree = login.partition("%")
+    return name, tree if percent else None
 
 
 def valid_new_path(path: str) -> str:

@@ -213,13 +213,16 @@ class MailboxView:
 
     @requires(Rights.x)
     async def delete(self) -> None:
-        """Remove it.  HasChildren while there are folders below."""
+        """Remove it.  HasChildren while there are folders below; Cannot for the top of a tree presented alone."""
+        if self.mailbox.home_id is None and self.mailbox.path == self.access.namespaces.root:
+            raise Cannot("INBOX cannot be deleted")
         await self._change(mailboxes.delete_mailbox, self.access.actor, self.mailbox.id)
 
     @requires(Rights.l)
     async def subscribe(self) -> None:
         """Subscribe this user to it."""
-        await self.access.gate.database.write(subscriptions.subscribe, self.access.user_id, self.mailbox.id, self.name)
+        name = self.access.lasting_name(self.name)
+        await self.access.gate.database.write(subscriptions.subscribe, self.access.user_id, self.mailbox.id, name)
 
     @requires(Rights.l)
     async def unsubscribe(self) -> None:

@@ -57,11 +57,24 @@ async def dispatch(session: Session, event: CommandReceived) -> None:
         session.sync(
             expunge_ok=command is not None and command.expunge_ok and not held, uid=event.name.startswith(b"UID ")
         )
+    await _tell_folders(session)
     name = event.name.decode("latin-1") if command is not None else "command"
     session.write(tagged(event.tag, status, text or f"{name} done", code))
     if session.leaving:
         session.end()
         session.channel.close()
+
+
+async def _tell_folders(session: Session) -> None:
+    """What has come into the client's list or gone from it, before the answer to whatever it asked."""
+    if session.told is None or session.closed or session.leaving:
+        return
+    try:
+        await session.site.gate.audience.catch_up(session)
+    except AuthorizationFailed as error:
+        session.bye(error.text)
+    except Exception:  # the command is done, and says so
+        structlog.get_logger().exception("folders could not be announced")
 
 
 async def _run(session: Session, event: CommandReceived) -> Done:
@@ -82,7 +95,7 @@ async def _run(session: Session, event: CommandReceived) -> Done:
         await session.site.gate.directory.refresh()
         if session.closed:
             return Done()
-        await session.access.identity()
+        await session.access.check()
         if command.deselects and session.selected is not None:
             await select.leave(session)
             session.tell(b"OK [CLOSED] What follows is of another mailbox")  # RFC 7162 §3.2.11

@@ -13,6 +13,7 @@ async def idle(session: Session, _cmd: object) -> None:
     session.write(b"+ idling\r\n")
     session.sync(expunge_ok=True)
     session.idling = True
+    session.site.gate.audience.idles(session)
     try:
         line = await session.channel.read_line()
     finally:

@@ -10,6 +10,7 @@ from acl_imapd.access.rights import Rights, format_with_obsolete
 from acl_imapd.commands.mailboxes import parse_status_items, status_line
 from acl_imapd.commands.pattern import matcher
 from acl_imapd.commands.registry import LOGGED_IN, capability, command
+from acl_imapd.commands.render import LINES_PER_CHUNK, list_attributes
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand
 from acl_imapd.proto.arguments import Arguments, ParseError
@@ -19,7 +20,6 @@ capability(b"LIST-EXTENDED", "RFC 5258")
 capability(b"LIST-STATUS", "RFC 5819")
 capability(b"LIST-MYRIGHTS", "RFC 8440")
 MAX_PATTERNS = 50
-LINES_PER_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ async def list_(session: Session, cmd: List) -> None:
     if b"HIGHESTMODSEQ" in cmd.status:
         session.enable_condstore()
     listing = await session.user.listing()
-    await _Answer(session, cmd, listing).run()
+    answer = _Answer(session, cmd, listing)
+    await answer.run()
+    await session.site.gate.audience.listed(session, listing, but=answer.has_told)
 
 
 class _Answer:
@@ -91,8 +93,13 @@ class _Answer:
         self.cmd = cmd
         self.listing = listing
         self.patterns = [cmd.reference + pattern for pattern in cmd.patterns]
+        self._told: set[str] = set()
         criteria = [b'"%b"' % name for name in (b"SUBSCRIBED", b"SPECIAL-USE") if name in cmd.selects]
         self._childinfo = b' ("CHILDINFO" (%b))' % b" ".join(criteria)
+
+    def has_told(self, name: str) -> bool:
+        """True when the client knows of the name from this answer, or that there is none, since it is not in it."""
+        return name in self._told if self.cmd.selects else self._matches(name)
 
     async def run(self) -> None:
         cmd, listing = self.cmd, self.listing
@@ -133,7 +140,7 @@ class _Answer:
         else:
             entries = [one for one in listing.entries if any(test(one.name) for test in tests)]
         recursive = self._recursive(subscribed) if b"RECURSIVEMATCH" in cmd.selects else frozenset()
-        told: set[str] = set()
+        told = self._told
         for one in entries:
             chosen = self._chosen(one, subscribed)
             if chosen or one.name in recursive:
@@ -155,7 +162,7 @@ class _Answer:
         selects = self.cmd.selects
         if b"SUBSCRIBED" in selects and one.name not in subscribed:
             return False
-        return b"SPECIAL-USE" not in selects or self._special_use(one) is not None
+        return b"SPECIAL-USE" not in selects or one.use is not None
 
     def _recursive(self, subscribed: frozenset[str]) -> frozenset[str]:
         """Names above one that is chosen but not matched, be it gone.  RFC 5258 §3.5."""
@@ -171,25 +178,11 @@ class _Answer:
                     above = above.rpartition("/")[0]
         return frozenset(found)
 
-    def _special_use(self, one: Listed) -> bytes | None:
-        """Of one's own folders only: another's Trash is nobody else's."""
-        if one.mailbox.special_use is None or one.mailbox.home_id != self.session.user_id:
-            return None
-        return one.mailbox.special_use.encode()
-
     def _entry(
         self, one: Listed, subscribed: frozenset[str], statuses: dict[int, object], *, childinfo: bool
     ) -> Iterable[bytes]:
-        flags = []
-        if one.name in subscribed:
-            flags.append(b"\\Subscribed")
-        if not one.rights & Rights.r and not one.rights & Rights.i:
-            flags.append(b"\\Noselect")
-        flags.append(b"\\HasChildren" if one.name in self.listing.parents else b"\\HasNoChildren")
-        use = self._special_use(one)
-        if use is not None:
-            flags.append(use)
-        line = b'LIST (%b) "/" %b' % (b" ".join(flags), mailbox_name(one.name))
+        attributes = list_attributes(one, self.listing, subscribed=one.name in subscribed)
+        line = b'LIST (%b) "/" %b' % (attributes, mailbox_name(one.name))
         yield untagged(line + (self._childinfo if childinfo else b""))
         if b"MYRIGHTS" in self.cmd.returns:
             yield untagged(b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode()))
@@ -234,6 +227,8 @@ async def lsub(session: Session, cmd: Lsub) -> None:
         session.tell(b'LSUB (\\Noselect) "/" ""')
         return
     listing = await session.user.listing()
+    if session.told is None:
+        await session.site.gate.audience.listed(session, listing)
     found = await session.user.subscribed(listing)
     test = matcher(cmd.reference + cmd.pattern)
     for name, listed in sorted(found.items()):

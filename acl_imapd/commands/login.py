@@ -8,6 +8,7 @@ import structlog
 
 from acl_imapd import __version__
 from acl_imapd.access.gate import Access
+from acl_imapd.access.namespaces import split_login
 from acl_imapd.auth.sasl import decode_text
 from acl_imapd.commands.mechanisms import MECHANISMS, WRONG_PASSWORD, Attempt, Exchange, offered, private
 from acl_imapd.commands.registry import ANY_STATE, LOGGED_IN, TABLE, Done, State, capability, command
@@ -110,7 +111,7 @@ class Login:
 def parse_login(arguments: Arguments) -> Login:
     """``SP userid SP password``."""
     arguments.sp()
-    user = arguments.astring()
+    user = arguments.userid()
     arguments.sp()
     return Login(user, arguments.astring())
 
@@ -131,27 +132,27 @@ def _refuse_in_clear(session: Session) -> None:
 
 async def _admit(session: Session, how: str, attempt: Attempt, refusal: str) -> Done:
     """Let in who has proved who he is.  Whoever has not waits, and is logged, the same by whatever way he came."""
-    site, channel = session.site, session.channel
-    user, user_name = attempt.user, attempt.name
+    site, channel, user = session.site, session.channel, attempt.user
     if user is None:
-        site.throttle.failed(channel.peer, user_name)
-        structlog.get_logger().warning(
-            "login failed", peer=channel.peer, user=user_name[:MAX_LOGGED_CHARS], mechanism=how
-        )
-        await channel.sleep(site.throttle.delay_s(channel.peer, user_name))
+        await _refuse(session, how, attempt)
         raise AuthenticationFailed(refusal)
-    site.throttle.succeeded(channel.peer, user_name)
-    access = site.gate.access(user.id, user.name, channel.peer)
+    _, tree = split_login(attempt.name)
+    access = site.gate.access(user.id, user.name, channel.peer, tree=tree)
     session.user_id, session.user_name = user.id, user.name
     site.gate.directory.enter(session)  # before the look, or a change just after it would be missed
     try:
         return await _enter(session, access)
-    except ImapError:
+    except ImapError as error:
         site.gate.directory.leave(session)
-        raise
+        if not isinstance(error, AuthorizationFailed):
+            raise
+    # Whether there is such a tree is nobody's business who does not see it.
+    await _refuse(session, how, attempt)
+    raise AuthenticationFailed(refusal)
 
 
 async def _enter(session: Session, access: Access) -> Done:
+    """AuthorizationFailed where there is no such tree."""
     site = session.site
     await site.gate.directory.refresh()
     try:
@@ -160,6 +161,8 @@ async def _enter(session: Session, access: Access) -> Done:
         raise AuthenticationFailed("This account is disabled") from None
     if identity.name != session.user_name:
         raise AuthenticationFailed("This account has just been given another name")
+    await access.check()
+    site.throttle.succeeded(session.channel.peer, session.user_name)
     if session.closed:
         return Done()
     if site.connections is not None:
@@ -167,8 +170,18 @@ async def _enter(session: Session, access: Access) -> Done:
             raise Limit("Too many connections of this user")
         site.connections[session.user_id] = site.connections.get(session.user_id, 0) + 1
     session.access = access
+    site.gate.audience.enter(session)
     session.channel.authenticated()
     return Done("Logged in", b"CAPABILITY " + capabilities(session))
+
+
+async def _refuse(session: Session, how: str, attempt: Attempt) -> None:
+    """Count a failure against the account and the address, log it, and let it cost time."""
+    throttle, peer = session.site.throttle, session.channel.peer
+    account, _ = split_login(attempt.name)
+    throttle.failed(peer, account)
+    structlog.get_logger().warning("login failed", peer=peer, user=attempt.name[:MAX_LOGGED_CHARS], mechanism=how)
+    await session.channel.sleep(throttle.delay_s(peer, account))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +237,9 @@ async def enable(session: Session, cmd: Enable) -> None:
 @command(b"NAMESPACE", states=LOGGED_IN, capability=(b"NAMESPACE",), rfc="RFC 2342")
 async def namespace(session: Session, _cmd: object) -> None:
     """Tells the prefixes of personal, other users' and shared folders."""
-    names = session.site.gate.namespaces
+    names = session.user.namespaces
+    if names.root is not None:
+        session.tell(b'NAMESPACE (("" "/")) NIL NIL')
+        return
     others, shared = mailbox_name(names.other_users), mailbox_name(names.shared)
     session.tell(b'NAMESPACE (("" "/")) ((%b "/")) ((%b "/"))' % (others, shared))

@@ -61,6 +61,7 @@ def parse_create(arguments: Arguments) -> Create:
 async def create(session: Session, cmd: Create) -> Done:
     """Makes a folder; below another it starts with that one's rights."""
     made = await session.user.create(cmd.name, special_use=cmd.special_use)
+    session.did(cmd.name)
     return Done("Created", b"MAILBOXID (%b)" % made.objectid.encode())  # RFC 8474 §4.1
 
 
@@ -68,9 +69,10 @@ async def create(session: Session, cmd: Create) -> Done:
     b"DELETE", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.x}, changes_access=True,
     rfc="RFC 3501 §6.3.4",
 )  # fmt: skip
-async def delete(session: Session, _cmd: Name, mailbox: MailboxView) -> None:
+async def delete(session: Session, cmd: Name, mailbox: MailboxView) -> None:
     """Removes a folder that has none below."""
     await mailbox.delete()
+    session.did(cmd.mailbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def parse_rename(arguments: Arguments) -> Rename:
 async def rename(session: Session, cmd: Rename) -> None:
     """Gives a folder and those below it another name; rights, subscriptions and UIDs stay."""
     await session.user.rename(cmd.old, cmd.new)
+    session.did(cmd.old, cmd.new)
 
 
 @command(b"SUBSCRIBE", args=parse_name, states=LOGGED_IN, opens={"mailbox": Rights.l}, rfc="RFC 3501 §6.3.6")

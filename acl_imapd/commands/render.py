@@ -1,9 +1,12 @@
-"""Flags as the wire has them."""
+"""Flags and attributes as the wire has them."""
 
 from __future__ import annotations
 
+from acl_imapd.access.listing import Listed, Listing
 from acl_imapd.access.rights import SYSTEM_FLAGS
 from acl_imapd.mailbox.selected import RECENT
+
+LINES_PER_CHUNK = 500
 
 _SYSTEM = tuple((bit, name.encode()) for name, bit in SYSTEM_FLAGS.items())
 _SYSTEM_MASK = sum(bit for bit, _ in _SYSTEM)
@@ -35,3 +38,14 @@ def flag_names(keywords: dict[int, str]) -> list[bytes]:
     return [b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft"] + [
         name.encode() for name in keywords.values()
     ]
+
+
+def list_attributes(one: Listed, listing: Listing, *, subscribed: bool) -> bytes:
+    """The attributes of a folder in LIST, without the parentheses."""
+    attributes = [b"\\Subscribed"] if subscribed else []
+    if not one.selectable:
+        attributes.append(b"\\Noselect")
+    attributes.append(b"\\HasChildren" if one.name in listing.parents else b"\\HasNoChildren")
+    if one.use is not None:
+        attributes.append(one.use.encode())
+    return b" ".join(attributes)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from acl_imapd.access.gate import Access, Gate
+from acl_imapd.access.listing import Changes, Listing
 from acl_imapd.access.logins import Logins
 from acl_imapd.access.rights import Rights
 from acl_imapd.access.view import MailboxView
 from acl_imapd.auth.oauth import Tokens
 from acl_imapd.auth.throttle import Throttle
+from acl_imapd.commands.announce import announcements
 from acl_imapd.commands.registry import State
-from acl_imapd.commands.render import flag_names, flags_text
+from acl_imapd.commands.render import LINES_PER_CHUNK, flag_names, flags_text
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.responses import untagged
 from acl_imapd.types import MailboxId, UserId
@@ -81,6 +83,9 @@ class Session:
         self.tag = b"*"
         self.leaving = False  # closed once the answer is out
         self.idling = False
+        self.told: Listing | None = None  # what of LIST its client knows; None where it never asked
+        self.telling = False
+        self.done: list[str] = []  # names that the client has made, renamed or removed by itself since
         self.mailbox_id = MailboxId(0)
         self.user_id = UserId(0)
         self.user_name = ""
@@ -120,6 +125,8 @@ class Session:
         self.unselect()
         self.closed = True
         self.site.gate.directory.leave(self)
+        if self.access is not None:
+            self.site.gate.audience.leave(self)
         if self.access is not None and self.site.connections is not None:
             left = self.site.connections.get(self.user_id, 1) - 1
             if left > 0:
@@ -135,6 +142,30 @@ class Session:
             self.bye("This account is disabled")
         elif name != self.user_name:
             self.bye("This account has another name now; log in by that")
+
+    # -- the folders ------------------------------------------------------------------------------------------
+
+    def did(self, *names: str) -> None:
+        """The client knows of these folders, since it has made or removed them."""
+        if self.told is not None:
+            self.done += [name.removesuffix("/") for name in names]
+
+    async def tell_folders(self, changed: Changes, listing: Listing, subscribed: frozenset[str]) -> None:
+        """LIST responses for what comes and goes, but for what the client itself has done."""
+        done, self.done = self.done, []
+        lines = announcements(changed, listing, subscribed, done)
+        if len(lines) <= LINES_PER_CHUNK:
+            self.write(b"".join(lines))
+            return
+        self.telling = True
+        try:
+            for start in range(0, len(lines), LINES_PER_CHUNK):
+                self.write(b"".join(lines[start : start + LINES_PER_CHUNK]))
+                await self.channel.drain()
+        finally:
+            self.telling = False
+        if self.idling:
+            self.site.gate.audience.idles(self)
 
     # -- the selected mailbox ---------------------------------------------------------------------------------
 

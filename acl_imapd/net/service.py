@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from acl_imapd.access.audience import Audience
 from acl_imapd.access.directory import Directory
 from acl_imapd.access.gate import Gate
 from acl_imapd.access.last_used import LastUsed
@@ -114,6 +115,7 @@ class Service:
         )
         self.indexes = Indexes(asynchronous, self._hub)
         self.last_used = LastUsed(asynchronous, clock)
+        self.audience = Audience(self.directory, clock, announces=settings.imap.announce_folders)
         self._hashing = ThreadPool(0, HASHING_THREADS, "argon2")
         self._hashing.start()
         self.tls = _tls(settings)
@@ -124,6 +126,7 @@ class Service:
                 self.directory,
                 self.indexes,
                 self.last_used,
+                self.audience,
                 auto_subscribe=settings.acl.auto_subscribe,
             ),
             logins=Logins(
@@ -301,6 +304,7 @@ class Service:
         for timer in (self._retry, self._listen):
             if timer is not None and timer.active():
                 timer.cancel()
+        self.audience.close()
         self.directory.close()
         self.last_used.close()
         for loop in (self._sweep, self._poll):

@@ -237,6 +237,12 @@ class Arguments:
         self._last = "the mailbox name"
         return name
 
+    def userid(self) -> bytes:
+        """userid = astring, and ``bob%Support`` without quotes: some clients send whatever their user has typed."""
+        name = self._word_or_string(_LIST_ATOM)
+        self._last = "the user name"
+        return name
+
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string: a mailbox name that may hold ``%`` and ``*``."""
         name = self._decode_name(self._word_or_string(_LIST_ATOM))

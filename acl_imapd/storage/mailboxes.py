@@ -204,14 +204,14 @@ def create_mailbox(
     lock_site(conn)
     if read_mailbox(conn, home_id, path) is not None:
         raise AlreadyExists("There is a mailbox of that name already")
-    if special_use is not None:
-        _refuse_second_use(conn, home_id, special_use)
     above = parent_path(path)
     parent = None
     if above:
         parent = read_mailbox(conn, home_id, above)
         if parent is None:
             parent = create_mailbox(conn, actor, home_id, above, owner_user=owner_user, owner_team=owner_team)
+    if special_use is not None:
+        _refuse_second_use(conn, home_id, parent.id if parent is not None else None, special_use)
     if parent is None:
         acl_id = _new_acl(conn, actor, home_id)
     else:
@@ -248,9 +248,10 @@ def create_mailbox(
     return made
 
 
-def _refuse_second_use(conn: Connection, home_id: UserId | None, special_use: str) -> None:
-    """UseAttr where a mailbox of this user has that use: clients take either for the one."""
-    query = select(mailbox.c.path).where(_tree(home_id), mailbox.c.special_use == special_use)
+def _refuse_second_use(conn: Connection, home_id: UserId | None, parent_id: MailboxId | None, special_use: str) -> None:
+    """UseAttr where a mailbox of this user has that use, or a shared one beside it: clients take either for the one."""
+    beside = _tree(home_id) if home_id is not None else mailbox.c.parent_id == parent_id
+    query = select(mailbox.c.path).where(beside, mailbox.c.special_use == special_use)
     other = conn.execute(query).scalar()
     if other is not None:
         raise UseAttr(f"{other} is for that already")
@@ -411,7 +412,7 @@ def set_special_use(conn: Connection, actor: Actor, mailbox_id: MailboxId, speci
     lock_site(conn)
     found = _must(conn, mailbox_id)
     if special_use not in (None, found.special_use):
-        _refuse_second_use(conn, found.home_id, special_use)
+        _refuse_second_use(conn, found.home_id, found.parent_id, special_use)
     conn.execute(update(mailbox).where(mailbox.c.id == mailbox_id).values(special_use=special_use))
     bump(conn, tree=True)
     append_audit(
