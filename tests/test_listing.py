@@ -10,7 +10,8 @@ from .conftest import ACTOR
 
 
 def lines(client, line):
-    """The untagged answers, without their first word and the delimiter."""
+    """The untagged answers, without their first word and the delimiter; what has come and gone was told before."""
+    client.ok("NOOP")
     return [one.removeprefix("* LIST ").removeprefix("* LSUB ").replace(' "/"', "") for one in client.ok(line).untagged]
 
 
@@ -248,7 +249,7 @@ def test_lsub_tells_of_levels_above_and_of_no_others(world):
         bob.ok(f'SUBSCRIBE "{name}"')
     for name in names(bob, 'LSUB "" "*"'):
         if name not in ("Test", "Test Foo", "Deep/er/est"):
-            bob.ok(f"UNSUBSCRIBE {name}")
+            bob.ok(f'UNSUBSCRIBE "{name}"')
 
     assert lines(bob, 'LSUB "" "%"') == ["() Test", '() "Test Foo"', "(\\Noselect) Deep"]
     assert lines(bob, 'LSUB "" "Deep/%"') == ["(\\Noselect) Deep/er"]

@@ -32,6 +32,7 @@ def names(answer):
 
 def subscribed(client):
     """The names that are subscribed, when all ways to ask agree."""
+    client.ok("NOOP")  # hears what has come and gone
     selected = client.ok('LIST (SUBSCRIBED) "" *')
     marked = [line for line in client.ok('LIST "" * RETURN (SUBSCRIBED)').untagged if "\\Subscribed" in line]
     there = [line for line in selected.untagged if "\\NonExistent" not in line]
