@@ -145,7 +145,7 @@ def fruit(world):
     """The example of RFC 5258 §5, as far as one server has it."""
     bob = world.client("bob")
     for name in names(bob, 'LSUB "" "*"'):
-        bob.ok(f"UNSUBSCRIBE {name}")
+        bob.ok(f'UNSUBSCRIBE "{name}"')
         if name != "INBOX":
             bob.ok(f"DELETE {name}")
     for name in ("Fruit/Apple", "Fruit/Banana", "Tofu", "Vegetable/Broccoli", "Vegetable/Corn", "Fruit/Peach"):

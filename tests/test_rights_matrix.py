@@ -113,6 +113,12 @@ def _quoted(line, word, name):
     return re.sub(re.escape(word) + r'([^ ")]*)', lambda match: f'"{name}{match[1]}"', line)
 
 
+@pytest.fixture
+def world(make_world):
+    """A server that does not announce folders: the answers are to be those of the commands alone."""
+    return make_world(imap={"announce_folders": False})
+
+
 class Stage:
     """A box with three messages and a target, in both of PLACES; bob's rights on them are set as a scene wants."""
 
