@@ -75,7 +75,8 @@ SCENES = [
     *_stores(b"UID STORE"),
 ]  # fmt: skip
 # One needs r alone, to have the mailbox selected: how these are said.
-READING = {b"SEARCH": "SEARCH ALL", b"UID SEARCH": "UID SEARCH ALL", b"CHECK": "CHECK", b"UNSELECT": "UNSELECT"}
+READING = {b"SEARCH": "SEARCH ALL", b"UID SEARCH": "UID SEARCH ALL", b"CHECK": "CHECK", b"UNSELECT": "UNSELECT",
+           b"UIDBATCHES": "UIDBATCHES 500"}  # fmt: skip
 # These look at no mailbox, or like UNSUBSCRIBE need no right, or like MYRIGHTS have a test of their own.
 NO_RIGHT = {
     b"CAPABILITY", b"NOOP", b"LOGOUT", b"ID", b"STARTTLS", b"LOGIN", b"AUTHENTICATE", b"ENABLE", b"NAMESPACE", b"IDLE",
