@@ -71,6 +71,7 @@ class LimitSettings(Section, frozen=True):
     prelogin_line_bytes: int = 8192
     prelogin_literal_bytes: int = 1024
     max_bad_in_a_row: int = 20
+    literal_minus: bool = False
 
 
 class NamespaceSettings(Section, frozen=True):

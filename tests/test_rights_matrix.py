@@ -65,6 +65,8 @@ SCENES = [
     Scene(b"UID COPY", "UID COPY 1 {target}", target="i"),
     Scene(b"MOVE", "MOVE 1 {target}", box="te", target="i"),
     Scene(b"UID MOVE", "UID MOVE 1 {target}", box="te", target="i"),
+    Scene(b"REPLACE", "REPLACE 1 {target} " + APPENDED, box="te", target="i"),
+    Scene(b"UID REPLACE", "UID REPLACE 1 {target} " + APPENDED, box="te", target="i"),
     Scene(b"EXPUNGE", "EXPUNGE", box="e"),
     Scene(b"UID EXPUNGE", "UID EXPUNGE 1", box="e"),
     Scene(b"CLOSE", "CLOSE", box="e", refused="OK"),

@@ -27,7 +27,7 @@ from acl_imapd.access.rights import (
     listrights,
     parse_rights,
 )
-from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused
+from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused, TooBig
 from acl_imapd.mail.mime import Parsed, parsed
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import EMPTY, RangeSet
@@ -43,7 +43,7 @@ from acl_imapd.types import BodyId, MailboxId
 if TYPE_CHECKING:
     from acl_imapd.access.gate import Access
 
-__all__ = ["BodyData", "Copied", "MailboxView", "NewMessage", "Stored"]
+__all__ = ["Appended", "BodyData", "Copied", "MailboxView", "NewMessage", "Stored"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -253,11 +253,37 @@ class MailboxView:
             return _parse(messages)
         return await self.access.gate.database.work(_parse, messages)
 
+    async def work(self, fn: Callable[[bytes], T], data: bytes) -> T:
+        """What *fn* makes of *data*; of much of it outside the reactor's thread."""
+        if len(data) <= PARSED_AT_ONCE_BYTES:
+            return fn(data)
+        return await self.access.gate.database.work(fn, data)
+
     @requires(Rights.i)
     async def append(self, new: Sequence[NewMessage]) -> Appended:
         """Add messages, all or none, with those of their flags that the rights allow.  RFC 4314 §4."""
+        appended = await self._write(
+            [self], messages.insert_messages, self.mailbox.id, self.access.user_id, await self._kept(new),
+            blobs=self.access.gate.database.database.blobs,
+        )  # fmt: skip
+        self._note_use()
+        return appended
+
+    @requires(Rights.r | Rights.t | Rights.e)
+    async def replace(self, uid: int, target: MailboxView, new: NewMessage) -> Appended:
+        """Add *new* to *target* and remove the message *uid* here, both or neither.  RFC 8508 §3.4, §4.1."""
+        await target.check(Rights.i)
+        appended = await self._write(
+            [self, target], messages.replace_message, self.mailbox.id, uid, target.mailbox.id, self.access.user_id,
+            await target._kept([new]),
+            blobs=self.access.gate.database.database.blobs,
+        )  # fmt: skip
+        target._note_use()
+        return appended
+
+    async def _kept(self, new: Sequence[NewMessage]) -> list[NewMessage]:
         rights = await self.rights()
-        kept = [
+        return [
             NewMessage(
                 body=one.body,
                 parsed=one.parsed,
@@ -269,12 +295,13 @@ class MailboxView:
             )
             for one in new
         ]
-        blobs = self.access.gate.database.database.blobs
-        appended = await self._write(
-            [self], messages.insert_messages, self.mailbox.id, self.access.user_id, kept, blobs=blobs
-        )
-        self._note_use()
-        return appended
+
+    @requires(Rights.r)
+    async def with_message(self, uid: int, most_bytes: int, use: Callable[[bytes], T]) -> T | None:
+        """What *use* makes, outside the reactor's thread, of the message; None where it is not there.  TooBig where
+        it has more than *most_bytes*."""
+        database = self.access.gate.database
+        return await database.read(_with_message, self.mailbox.id, uid, most_bytes, use, database.database.blobs)
 
     @requires(Rights.r)
     async def read_bodies(self, ids: Sequence[BodyId], columns: frozenset[str]) -> dict[BodyId, BodyData]:
@@ -464,6 +491,18 @@ def _change_acl(
     stored.change_entry(
         conn, actor, mailbox_id, identifier, negative=negative, op=op, rights=rights, subscribe=subscribe
     )
+
+
+def _with_message(
+    conn: Connection, mailbox_id: MailboxId, uid: int, most_bytes: int, use: Callable[[bytes], T], blobs: bodies.Blobs
+) -> T | None:
+    found = messages.read_rows(conn, mailbox_id, RangeSet(((uid, uid),)))
+    if not found:
+        return None
+    if found[0].size > most_bytes:
+        raise TooBig("The message is too large")
+    ident = BodyId(found[0].body_id)
+    return use(bodies.read_bodies(conn, [ident], frozenset({"message"}), blobs=blobs)[ident].message)
 
 
 def _match_bodies(

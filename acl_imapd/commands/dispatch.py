@@ -7,6 +7,7 @@ import structlog
 from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     acl,
     append,
+    catenate,
     condstore,
     copy,
     fetch,
@@ -16,6 +17,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     mailboxes,
     objectid,
     partial,
+    replace,
     savedate,
     search,
     select,

@@ -187,7 +187,7 @@ class _Answer:
         if b"MYRIGHTS" in self.cmd.returns:
             yield untagged(b"MYRIGHTS %b %b" % (mailbox_name(one.name), format_with_obsolete(one.rights).encode()))
         if one.mailbox.id in statuses:
-            yield untagged(status_line(one.name, self.cmd.status, statuses[one.mailbox.id]))
+            yield untagged(status_line(self.session, one.name, self.cmd.status, statuses[one.mailbox.id]))
 
     def _gone(self, name: str, *, subscribed: bool, childinfo: bool) -> bytes:
         """A subscribed name without a mailbox, or a name above one.  RFC 5258 §3.4, §3.5."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -25,7 +26,9 @@ from acl_imapd.errors import (
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.proto.responses import mailbox_name, string
 
-capability(b"LITERAL+", "RFC 7888")
+# RFC 7888 §5: one of them, never both.
+capability(b"LITERAL+", "RFC 7888", lambda session: None if session.site.limits.literal_minus else b"LITERAL+")
+capability(b"LITERAL-", "RFC 7888", lambda session: b"LITERAL-" if session.site.limits.literal_minus else None)
 capability(b"SASL-IR", "RFC 4959")
 
 MAX_LOGGED_CHARS = 255
@@ -35,13 +38,18 @@ def capabilities(session: Session) -> bytes:
     """What CAPABILITY tells in this state.  RFC 3501 §6.1.1."""
     names = [b"IMAP4rev1"]
     if session.state is State.NOT_AUTHENTICATED:
-        names += [b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE"]
+        names += _told(session, (b"LITERAL+", b"LITERAL-", b"APPENDLIMIT", b"SASL-IR", b"ID", b"ENABLE"))
         if session.site.has_tls and not session.channel.secure:
             names.append(b"STARTTLS")
         names += [b"AUTH=" + name for name in offered(session)] or [b"LOGINDISABLED"]
         return b" ".join(names)
     hidden = (b"SASL-IR", b"STARTTLS", b"IMAP4rev1", *(b"AUTH=" + name for name in MECHANISMS))
-    return b" ".join(names + [name for name, _ in TABLE.all_capabilities() if name not in hidden])
+    return b" ".join(names + _told(session, [name for name, _ in TABLE.all_capabilities() if name not in hidden]))
+
+
+def _told(session: Session, names: Iterable[bytes]) -> list[bytes]:
+    told = (TABLE.tells[name](session) if name in TABLE.tells else name for name in names)
+    return [text for text in told if text is not None]
 
 
 @command(b"CAPABILITY", states=ANY_STATE, capability=(b"IMAP4rev1",), rfc="RFC 3501 §6.1.1")

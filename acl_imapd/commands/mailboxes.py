@@ -16,8 +16,8 @@ from acl_imapd.proto.arguments import Arguments, ParseError
 from acl_imapd.proto.responses import mailbox_name
 
 # What STATUS can tell, and how it is written; extensions add to it.
-STATUS_ITEMS: dict[bytes, Callable[[Any], bytes]] = {
-    name: lambda status, attribute=attribute: b"%d" % getattr(status, attribute)  # type: ignore[misc]  # of a lambda
+STATUS_ITEMS: dict[bytes, Callable[[Session, Any], bytes]] = {
+    name: lambda _session, status, attribute=attribute: b"%d" % getattr(status, attribute)  # type: ignore[misc]  # of a lambda
     for name, attribute in (
         (b"MESSAGES", "messages"),
         (b"RECENT", "recent"),
@@ -136,11 +136,11 @@ async def status(session: Session, cmd: StatusCommand, mailbox: MailboxView) -> 
     if b"HIGHESTMODSEQ" in cmd.items:
         session.enable_condstore()
     found = await mailbox.status(recent=b"RECENT" in cmd.items)
-    session.tell(status_line(cmd.mailbox, cmd.items, found))
+    session.tell(status_line(session, cmd.mailbox, cmd.items, found))
     return None
 
 
-def status_line(name: str, items: tuple[bytes, ...], status: object) -> bytes:
+def status_line(session: Session, name: str, items: tuple[bytes, ...], status: object) -> bytes:
     """``STATUS name (MESSAGES 3 …)`` from the counters of storage."""
-    told = b" ".join(b"%b %b" % (item, STATUS_ITEMS[item](status)) for item in items)
+    told = b" ".join(b"%b %b" % (item, STATUS_ITEMS[item](session, status)) for item in items)
     return b"STATUS %b (%b)" % (mailbox_name(name), told)

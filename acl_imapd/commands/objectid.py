@@ -28,7 +28,7 @@ EMAILID_BYTES = 16
 _OBJECTID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _EMAILID = re.compile(rb"M([0-9a-f]{%d})" % (2 * EMAILID_BYTES))
 
-STATUS_ITEMS[b"MAILBOXID"] = lambda status: b"(%b)" % status.objectid.encode()
+STATUS_ITEMS[b"MAILBOXID"] = lambda _session, status: b"(%b)" % status.objectid.encode()
 
 
 def _tell_mailboxid(session: Session) -> None:

@@ -72,6 +72,9 @@ class Table:
 
     commands: dict[bytes, Command] = field(default_factory=dict)
     capabilities: dict[bytes, str] = field(default_factory=dict)
+    tells: dict[bytes, Callable[[Any], bytes | None]] = field(
+        default_factory=dict
+    )  # how a capability reads in a session
     enables: dict[bytes, Callable[[Any], None]] = field(default_factory=dict)  # what ENABLE does to a session
 
     def takes_sequence_numbers(self, name: bytes) -> bool:
@@ -131,9 +134,12 @@ def command(
     return declare
 
 
-def capability(name: bytes, rfc: str) -> None:
-    """Declare a capability that is a way of other commands."""
+def capability(name: bytes, rfc: str, tell: Callable[[Any], bytes | None] | None = None) -> None:
+    """Declare a capability that is a way of other commands.  *tell* says how it reads in a session; None: it is not
+    told there."""
     TABLE.capabilities[name] = rfc
+    if tell is not None:
+        TABLE.tells[name] = tell
 
 
 def enables(name: bytes) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:

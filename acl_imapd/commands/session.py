@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from acl_imapd.access.gate import Access, Gate
@@ -17,6 +17,7 @@ from acl_imapd.commands.announce import announcements
 from acl_imapd.commands.registry import State
 from acl_imapd.commands.render import LINES_PER_CHUNK, flag_names, flags_text
 from acl_imapd.mailbox.selected import Selected
+from acl_imapd.proto.engine import Limits
 from acl_imapd.proto.responses import untagged
 from acl_imapd.types import MailboxId, UserId
 
@@ -61,6 +62,7 @@ class Site:
     has_tls: bool = True
     max_connections_per_user: int = 100
     connections: dict[UserId, int] | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 class Session:

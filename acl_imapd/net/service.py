@@ -141,6 +141,7 @@ class Service:
             has_tls=self.tls is not None,
             max_connections_per_user=settings.imap.max_connections_per_user,
             connections={},
+            limits=Limits(**msgspec.structs.asdict(settings.limits)),
         )
         self.factories: list[ImapFactory] = []
         self._ports: list[Any] = []
@@ -239,11 +240,10 @@ class Service:
 
     def factory(self, *, implicit_tls: bool) -> Any:
         """What listens: in clear with STARTTLS, or under TLS from the first byte."""
-        limits = Limits(**msgspec.structs.asdict(self.settings.limits))
         timeouts = Timeouts(self.settings.imap.login_timeout_s, self.settings.imap.idle_timeout_s)
 
         def make() -> ImapProtocol:
-            return ImapProtocol(self.site, limits, timeouts, self._reactor, self.tls, secure=implicit_tls)
+            return ImapProtocol(self.site, self.site.limits, timeouts, self._reactor, self.tls, secure=implicit_tls)
 
         factory = ImapFactory(make, limit=self.settings.imap.max_connections)
         self.factories.append(factory)

@@ -32,7 +32,8 @@ _NAME = re.compile(rb" ([%b]{1,64})(?= |\Z)" % ATOM_CHARS)
 _MARK = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
 # A browser or a TLS client that knocks on the wrong door: the rest would be read as commands.
 _FOREIGN = (b"\x16", b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"PRI ")
-_WITH_MESSAGES = frozenset({b"APPEND"})
+_WITH_MESSAGES = frozenset({b"APPEND", b"REPLACE", b"UID REPLACE"})
+MAX_LITERAL_MINUS_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Limits:
     prelogin_line_bytes: int = 8192
     prelogin_literal_bytes: int = 1024
     max_bad_in_a_row: int = 20
+    literal_minus: bool = False  # RFC 7888 §5: what is not waited for is small
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,9 @@ class Engine:
 
     def _start_literal(self, size: int, *, waits: bool, binary: bool) -> Event | bool:
         frame = self._frame
+        if self.limits.literal_minus and not waits and size > MAX_LITERAL_MINUS_BYTES:
+            text = f"Without waiting a literal has at most {MAX_LITERAL_MINUS_BYTES} bytes here"
+            frame.refuse(BadCommand(text, code=b"TOOBIG"))
         if frame.refusal is None:
             self._account_literal(size)
         if frame.refusal is None:

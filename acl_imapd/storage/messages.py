@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
 
 from acl_imapd.access.rights import DELETED, FIRST_KEYWORD_BIT, SEEN
-from acl_imapd.errors import Limit
+from acl_imapd.errors import ExpungeIssued, Limit
 from acl_imapd.mail.mime import Parsed
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.storage.bodies import Blobs, store_bodies
@@ -261,9 +261,10 @@ _SELECT_UIDS = for_sets(lambda these: Prepared(select(message.c.uid).where(these
 _DELETE = for_sets(lambda these: Prepared(delete(message).where(these)))
 
 
-def _select_rows(
+def read_rows(
     conn: Connection, mailbox_id: MailboxId, uids: RangeSet, *, only_deleted: bool = False
 ) -> list[MessageRow]:
+    r"""Those of the messages that are there, or that are marked \Deleted, rising."""
     way, values = in_set(conn, mailbox_id, uids)
     rows = (_SELECT_DELETED if only_deleted else _SELECT)[way].all(conn, values)
     return [MessageRow._make(row) for row in rows]
@@ -375,7 +376,7 @@ def expunge(conn: Connection, mailbox_id: MailboxId, uids: RangeSet | None, *, o
     if only_deleted and not box.deleted:
         return EMPTY
     every = RangeSet(((1, MAX_UID),))
-    rows = _select_rows(conn, mailbox_id, every if uids is None else uids, only_deleted=only_deleted)
+    rows = read_rows(conn, mailbox_id, every if uids is None else uids, only_deleted=only_deleted)
     if not rows:
         return EMPTY
     _remove_rows(conn, box, rows)
@@ -401,6 +402,21 @@ def _remove_rows(conn: Connection, box: Mailbox, rows: list[MessageRow]) -> int:
         size_bytes=-sum(row.size for row in rows),
     )
     return modseq
+
+
+def replace_message(
+    conn: Connection, source_id: MailboxId, uid: int, target_id: MailboxId, user_id: UserId,
+    new: Sequence[NewMessage], *, blobs: Blobs,
+) -> Appended:  # fmt: skip
+    """Append *new* to the target and remove *uid* from the source, both or neither.  RFC 8508 §3.4."""
+    bodies = store_bodies(conn, blobs, [(one.body, one.parsed) for one in new])
+    locked = {ident: lock(conn, ident) for ident in sorted({source_id, target_id})}
+    rows = read_rows(conn, source_id, RangeSet(((uid, uid),)))
+    if not rows:
+        raise ExpungeIssued("The message to be replaced is gone; nothing was done")
+    appended = _insert(conn, locked[target_id], user_id, new, bodies)
+    _remove_rows(conn, lock(conn, source_id), rows)
+    return appended
 
 
 def copy_messages(
@@ -450,7 +466,7 @@ def _copy(
 ) -> Copied:
     locked = {ident: lock(conn, ident) for ident in sorted({source_id, target_id})}
     source, target = locked[source_id], locked[target_id]
-    rows = _select_rows(conn, source_id, RangeSet.from_numbers(uids))
+    rows = read_rows(conn, source_id, RangeSet.from_numbers(uids))
     if not rows:
         return Copied(target.uidvalidity, [], [], target.highest_modseq)
     if target.uidnext + len(rows) > MAX_UID:
