@@ -217,8 +217,8 @@ def test_a_long_fetch_ends_where_it_is(cases, world, monkeypatch):
     monkeypatch.setattr(fetch, "BODIES_PER_CHUNK", 1)
     for number, (road, case) in enumerate(cases.items()):
         client = opened(world, road, case)
-        client.protocol.pauseProducing()
         client.send(b"f FETCH 1:* (BODY.PEEK[])\r\n")
+        client.protocol.pauseProducing()  # not before: a command of a client that takes nothing is not begun
         world.reactor.turn(lambda: client.protocol._drained)  # noqa: B023  # turned before the next
         begun = client.take()
         assert ("secret 0" in begun, "secret 1" in begun) == (True, False), road

@@ -232,6 +232,16 @@ def test_scram_lets_in_who_knows_the_password_and_proves_the_server(world):
     assert "Team" in client.ok('LIST "" "*"')
 
 
+def test_scram_knows_logins_to_one_tree(world):
+    give_password(world)
+    client = world.client()
+
+    answer = Dialog(client).scram(ScramClient(["SCRAM-SHA-256"], "bob%Team", "pencil"), "SCRAM-SHA-256")
+
+    assert answer.startswith("a OK [CAPABILITY ")
+    assert client.ok('LIST "" "*"').untagged == ['* LIST (\\HasNoChildren) "/" INBOX']
+
+
 def test_scram_with_a_wrong_password_for_nobody_and_for_who_has_no_keys_is_the_same(world):
     give_password(world)
     seen = set()

@@ -250,8 +250,9 @@ def create_mailbox(
 
 def _refuse_second_use(conn: Connection, home_id: UserId | None, parent_id: MailboxId | None, special_use: str) -> None:
     """UseAttr where a mailbox of this user has that use, or a shared one beside it: clients take either for the one."""
-    beside = _tree(home_id) if home_id is not None else mailbox.c.parent_id == parent_id
-    query = select(mailbox.c.path).where(beside, mailbox.c.special_use == special_use)
+    query = select(mailbox.c.path).where(_tree(home_id), mailbox.c.special_use == special_use)
+    if home_id is None:
+        query = query.where(mailbox.c.parent_id == parent_id)
     other = conn.execute(query).scalar()
     if other is not None:
         raise UseAttr(f"{other} is for that already")
