@@ -102,8 +102,6 @@ class Access:
         identity = await self.gate.directory.identity(self.user_id)
         if identity is None:
             raise AuthorizationFailed("This account is disabled")
-        if identity.name != self.user_name:  # renamed meanwhile: what is under the new name is this user's own now
-            self.user_name, self.actor = identity.name, Actor(identity.name, "imap", self.actor.peer)
         return identity
 
     async def check(self) -> None:
