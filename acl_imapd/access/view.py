@@ -31,7 +31,7 @@ from acl_imapd.errors import Cannot, NonExistent, NoPerm, Refused, TooBig
 from acl_imapd.mail.mime import Parsed, parsed
 from acl_imapd.mailbox.index import MailboxIndex
 from acl_imapd.ranges import EMPTY, RangeSet
-from acl_imapd.storage import bodies, mailboxes, messages, modseqs, subscriptions
+from acl_imapd.storage import bodies, mailboxes, messages, modseqs, sort_keys, subscriptions
 from acl_imapd.storage import rights as stored
 from acl_imapd.storage.bodies import BodyData
 from acl_imapd.storage.database import Connection
@@ -318,6 +318,21 @@ class MailboxView:
         return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
 
     @requires(Rights.r)
+    async def sort_keys(self, uids: RangeSet, names: tuple[str, ...], use: Callable[[list[Any]], T]) -> T:
+        """What *use* makes, outside the reactor's thread, of the rows of ``uid`` and *names* of those messages.
+
+        *names* are fields of :class:`mail.sortkeys.SortKeys`; ``refs`` is one text with spaces between.
+        """
+        database = self.access.gate.database
+        while True:
+            missing, result = await database.read(_use_sort_keys, self.mailbox.id, uids, names, use)
+            if not missing:
+                return result  # type: ignore[return-value]  # there is one where nothing is missing
+            for start in range(0, len(missing), sort_keys.AT_ONCE):
+                made = await database.read(sort_keys.work_out, missing[start : start + sort_keys.AT_ONCE])
+                await database.write(sort_keys.keep, made)
+
+    @requires(Rights.r)
     async def store_flags(
         self, uids: RangeSet, how: str, flags: int, keywords: Sequence[str], *, unchanged_since: int | None = None
     ) -> Stored:
@@ -517,3 +532,11 @@ def _match_bodies(
         some = bodies.read_bodies(conn, ids[start : start + 100], columns, blobs=blobs)
         found.update(ident for ident, data in some.items() if matches(data))
     return found
+
+
+def _use_sort_keys(
+    conn: Connection, mailbox_id: MailboxId, uids: RangeSet, names: tuple[str, ...], use: Callable[[list[Any]], T]
+) -> tuple[list[BodyId], T | None]:
+    """The bodies still to be looked at; where there is none, what *use* makes of the rows."""
+    rows, missing = sort_keys.read_sort_keys(conn, mailbox_id, uids, names)
+    return missing, None if missing else use(rows)

@@ -12,6 +12,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     copy,
     fetch,
     idle,
+    language,
     listing,
     login,
     mailboxes,
@@ -21,7 +22,9 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     savedate,
     search,
     select,
+    sort,
     store,
+    thread,
     uidonly,
     within,
 )

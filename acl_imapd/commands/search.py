@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from acl_imapd.commands.registry import Done, State, capability, command
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand, UidRequired
+from acl_imapd.mail.collation import COLLATIONS, Collation
 from acl_imapd.mail.match import body_contains, header_contains, sent_date, text_contains
 from acl_imapd.mail.mime import scan
 from acl_imapd.mailbox.selected import RECENT, Selected
@@ -55,39 +56,79 @@ async def uid_search(session: Session, cmd: Search) -> Done:
 
 
 async def _search(session: Session, cmd: Search) -> Done:
+    answer = await carry_out(session, cmd.search, uid=cmd.uid)
+    if answer is None:
+        return Done()
+    if cmd.search.returns is None:
+        numbers = b"".join(b" %d" % number for number in answer.numbers)
+        session.tell(b"SEARCH" + numbers + answer.modseq_text)
+    else:
+        answer.tell_esearch(session, cmd.search, uid=cmd.uid)
+    # RFC 7162 §3.2.10.2: no VANISHED in a UID SEARCH by message numbers.
+    return Done("Searched", hold_expunge=keys.names_numbers(cmd.search.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, as numbers in the order in which they are told; *modseq*: 0 where none is told."""
+
+    numbers: list[int]
+    modseq: int
+
+    @property
+    def modseq_text(self) -> bytes:
+        """`` (MODSEQ n)``, as it ends SEARCH, SORT and THREAD.  RFC 7162 §3.1.6."""
+        return b" (MODSEQ %d)" % self.modseq if self.modseq else b""
+
+    def tell_esearch(self, session: Session, search: keys.SearchCommand, *, uid: bool) -> None:
+        """Send what RETURN asked for; nothing for SAVE alone."""
+        returns = search.returns or frozenset()
+        if returns != {b"SAVE"}:
+            session.tell(
+                esearch(session.tag, self.numbers, returns, uid=uid, modseq=self.modseq, partial=search.partial)
+            )
+
+
+async def _as_found(found: list[int]) -> list[int]:
+    return found
+
+
+async def carry_out(
+    session: Session,
+    search: keys.SearchCommand,
+    *,
+    uid: bool,
+    arrange: Callable[[list[int]], Awaitable[list[int]]] = _as_found,
+) -> Answer | None:
+    """What *search* finds in the selected mailbox; saved, if it says so.  None once that is selected no more.
+
+    *arrange* puts the 0-based positions, which rise, in the order wanted.
+    """
     view, selected = opened(session)
-    returns = cmd.search.returns
-    if session.uidonly and keys.names_numbers(cmd.search.key):
+    if session.uidonly and keys.names_numbers(search.key):
         raise UidRequired("Say UID before the numbers: you have enabled UIDONLY")
-    saves = returns is not None and b"SAVE" in returns
+    saves = search.returns is not None and b"SAVE" in search.returns
     before = selected.searched
     if saves:
         selected.searched = EMPTY  # RFC 5182 §2.1: should it fail with NO, nothing is saved
-    if cmd.search.refused is not None:
-        raise cmd.search.refused
-    by_modseq = keys.asks(cmd.search.key, keys.ModSeq)
+    if search.refused is not None:
+        raise search.refused
+    by_modseq = keys.asks(search.key, keys.ModSeq)
     if by_modseq:
         session.enable_condstore()
-    search = Finder(session, view, selected, saved=before)
+    finder = Finder(session, view, selected, saved=before)
     try:
-        found = await search.run(cmd.search.key)
+        found = await arrange(await finder.run(search.key))
     except BadCommand:
         selected.searched = before
         raise
     if session.closed or session.selected is not selected:
-        return Done()
-    chosen = of_interest(found, cmd.search)
-    modseq = search.highest(chosen) if by_modseq and chosen else 0
+        return None
+    chosen = of_interest(found, search)
     if saves:
         selected.searched = RangeSet.from_numbers(selected.known[place] for place in chosen)
-    numbers = [selected.known[place] for place in found] if cmd.uid else [place + 1 for place in found]
-    if returns is None:
-        numbers_text = b"".join(b" %d" % number for number in numbers)
-        session.tell(b"SEARCH" + numbers_text + (b" (MODSEQ %d)" % modseq if modseq else b""))
-    elif returns != {b"SAVE"}:
-        session.tell(esearch(session.tag, numbers, returns, uid=cmd.uid, modseq=modseq, partial=cmd.search.partial))
-    # RFC 7162 §3.2.10.2: no VANISHED in a UID SEARCH by message numbers.
-    return Done("Searched", hold_expunge=keys.names_numbers(cmd.search.key))
+    numbers = [selected.known[place] for place in found] if uid else [place + 1 for place in found]
+    return Answer(numbers, finder.highest(chosen) if by_modseq and chosen else 0)
 
 
 def of_interest(found: list[int], search: keys.SearchCommand) -> list[int]:
@@ -100,7 +141,7 @@ def of_interest(found: list[int], search: keys.SearchCommand) -> list[int]:
         chosen.add(found[0])
     if b"MAX" in returns:
         chosen.add(found[-1])
-    return sorted(chosen)
+    return [at for at in found if at in chosen]
 
 
 def partial_of(found: list[int], partial: tuple[int, int]) -> list[int]:
@@ -119,6 +160,7 @@ class Finder:
         self.saved = saved
         self.view = view
         self.selected = selected
+        self.fold = COLLATIONS[session.comparator]
         self.flags = selected.flags(0, selected.count)
         self.places = selected.places(0, selected.count)
         self._modseqs: list[int] = []
@@ -205,7 +247,7 @@ class Finder:
         return next((1 << bit for bit, one in self.selected.index.keywords.items() if one.casefold() == wanted), 0)
 
     async def _by_body(self, key: keys.Key, among: list[int]) -> list[int]:
-        column, matches = _body_test(key)
+        column, matches = _body_test(key, self.fold)
         index = self.selected.index
         ids = {at: BodyId(index.bodies[self.places[at]]) for at in among if self.places[at] >= 0}
         found = await self.view.match_bodies(sorted(set(ids.values())), frozenset({column}), matches)
@@ -245,11 +287,11 @@ def _cost(key: keys.Key) -> int:
     return int(isinstance(key, keys.Header) or (isinstance(key, keys.Date) and key.kind == "sent"))
 
 
-def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
+def _body_test(key: keys.Key, fold: Collation) -> tuple[str, Callable[[BodyData], bool]]:
     """What of the body is wanted, and the test on it."""
     if isinstance(key, keys.Header):
-        field, needle = key.field, key.value.casefold()
-        return "header", lambda data: header_contains(data.header, field, needle)
+        field, needle = key.field, fold(key.value)
+        return "header", lambda data: header_contains(data.header, field, needle, fold)
     if isinstance(key, keys.Date):
         day, compare = key.day.toordinal(), COMPARE[key.op]
 
@@ -259,11 +301,11 @@ def _body_test(key: keys.Key) -> tuple[str, Callable[[BodyData], bool]]:
 
         return "header", sent
     if isinstance(key, keys.Text):
-        needle = key.value.casefold()
-        return "message", lambda data: text_contains(data.message, scan(data.message), needle)
+        needle = fold(key.value)
+        return "message", lambda data: text_contains(data.message, scan(data.message), needle, fold)
     assert isinstance(key, keys.Body)
-    needle = key.value.casefold()
-    return "message", lambda data: body_contains(data.message, scan(data.message), needle)
+    needle = fold(key.value)
+    return "message", lambda data: body_contains(data.message, scan(data.message), needle, fold)
 
 
 def esearch(
@@ -284,16 +326,28 @@ def esearch(
     if b"MAX" in returns and numbers:
         parts.append(b"MAX %d" % numbers[-1])
     if b"ALL" in returns and numbers:
-        parts.append(b"ALL " + RangeSet.from_numbers(numbers).encode().encode())
+        parts.append(b"ALL " + encode_in_order(numbers))
     if b"COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
     if partial is not None:
         some = partial_of(numbers, partial)
-        shown = RangeSet.from_numbers(some).encode().encode() if some else b"NIL"
+        shown = encode_in_order(some) if some else b"NIL"
         parts.append(b"PARTIAL (%d:%d %b)" % (*partial, shown))
     if modseq:
         parts.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
     return b" ".join(parts)
+
+
+def encode_in_order(numbers: Sequence[int]) -> bytes:
+    """A sequence-set of *numbers* in their order, with ranges for those that count up.  RFC 5267 §3.2."""
+    parts: list[bytes] = []
+    start = 0
+    for place, number in enumerate(numbers):
+        if place + 1 == len(numbers) or numbers[place + 1] != number + 1:
+            first = numbers[start]
+            parts.append(b"%d:%d" % (first, number) if number != first else b"%d" % number)
+            start = place + 1
+    return b",".join(parts)
 
 
 def quoted(tag: bytes) -> bytes:

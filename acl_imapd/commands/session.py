@@ -16,6 +16,7 @@ from acl_imapd.auth.throttle import Throttle
 from acl_imapd.commands.announce import announcements
 from acl_imapd.commands.registry import State
 from acl_imapd.commands.render import LINES_PER_CHUNK, flag_names, flags_text
+from acl_imapd.mail.collation import DEFAULT
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.engine import Limits
 from acl_imapd.proto.responses import untagged
@@ -81,6 +82,7 @@ class Session:
         self.qresync = False
         self.uidonly = False  # RFC 9586: it hears and says no sequence number
         self._held_back = False  # it was told to go no further than some modseq, since an EXPUNGE had to wait
+        self.comparator = DEFAULT  # how SEARCH and SORT compare texts: a name in mail.collation.COLLATIONS
         self.closed = False
         self.tag = b"*"
         self.leaving = False  # closed once the answer is out

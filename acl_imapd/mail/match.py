@@ -1,4 +1,4 @@
-"""What SEARCH finds in a message: decoded, and compared without regard to case.  RFC 3501 §6.4.4."""
+"""What SEARCH finds in a message: decoded, and compared by a collation.  RFC 3501 §6.4.4, RFC 5255 §4.6."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import email.utils
 import quopri
 import re
 
+from acl_imapd.mail.collation import Collation, unicode_casemap
 from acl_imapd.mail.mime import Part, first, header_fields, unfold
 
 _WORD = re.compile(rb"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\s]*)\?=")
@@ -58,17 +59,17 @@ def header_values(header: bytes, field: bytes) -> list[bytes]:
     return [unfold(value) for name, value, _ in header_fields(header) if name == wanted]
 
 
-def header_contains(header: bytes, field: bytes, needle: str) -> bool:
-    """True when a field of that name contains *needle* (casefolded); ``""`` is in every field there is."""
-    return any(needle in decode_header(value).casefold() for value in header_values(header, field))
+def header_contains(header: bytes, field: bytes, needle: str, fold: Collation = unicode_casemap) -> bool:
+    """True when a field of that name contains *needle*, which *fold* has prepared; ``""`` is in every field."""
+    return any(needle in fold(decode_header(value)) for value in header_values(header, field))
 
 
-def body_contains(message: bytes, part: Part, needle: str) -> bool:
-    """True when a text part, decoded, contains *needle* (casefolded)."""
+def body_contains(message: bytes, part: Part, needle: str, fold: Collation = unicode_casemap) -> bool:
+    """True when a text part, decoded, contains *needle*, which *fold* has prepared."""
     if part.children:
-        return any(body_contains(message, child, needle) for child in part.children)
+        return any(body_contains(message, child, needle, fold) for child in part.children)
     if part.inner is not None:
-        return text_contains(message, part.inner, needle)
+        return text_contains(message, part.inner, needle, fold)
     if part.type not in (b"text", b"multipart"):
         return False
     body = message[part.body : part.end]
@@ -79,13 +80,13 @@ def body_contains(message: bytes, part: Part, needle: str) -> bool:
     elif encoding == b"quoted-printable":
         body = quopri.decodestring(body)
     charset = part.parameter(b"charset")
-    return needle in (_decode(body, charset) if charset else _raw(body)).casefold()
+    return needle in fold(_decode(body, charset) if charset else _raw(body))
 
 
-def text_contains(message: bytes, part: Part, needle: str) -> bool:
-    """True when the header or a text part contains *needle* (casefolded)."""
+def text_contains(message: bytes, part: Part, needle: str, fold: Collation = unicode_casemap) -> bool:
+    """True when the header or a text part contains *needle*, which *fold* has prepared."""
     header = message[part.start : part.body]
-    return needle in decode_header(header).casefold() or body_contains(message, part, needle)
+    return needle in fold(decode_header(header)) or body_contains(message, part, needle, fold)
 
 
 def sent_date(header: bytes) -> datetime.date | None:

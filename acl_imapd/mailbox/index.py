@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from acl_imapd.ranges import EMPTY, RangeSet
@@ -17,6 +18,7 @@ from acl_imapd.storage.turns import NO_TURNS, Turns
 from acl_imapd.types import MailboxId, UserId
 
 MAX_LOG_ENTRIES = 10_000
+UNKNOWN_DATE = -(1 << 62)  # a sent date that nobody has asked for yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class MailboxIndex:
 
     __slots__ = (
         "bodies", "common_modseq", "common_modseqs", "dates", "flags", "highest_modseq", "home_modseq", "keywords",
-        "log", "log_start", "mailbox_id", "modseqs", "recent_uid", "seen", "seen_modseq", "sessions", "sizes",
+        "log", "log_start", "mailbox_id", "modseqs", "recent_uid", "seen", "seen_modseq", "sent", "sessions", "sizes",
         "turns", "uidnext", "uids", "uidvalidity", "zones",
     )  # fmt: skip
 
@@ -68,6 +70,7 @@ class MailboxIndex:
         self.zones = array("h", [row.internal_zone for row in changes.rows])
         self.sizes = array("Q", [row.size for row in changes.rows])
         self.bodies = array("Q", [row.body_id for row in changes.rows])
+        self.sent = array("q", [UNKNOWN_DATE]) * len(self.uids)  # filled in as somebody sorts by it
         self.log: deque[LogEntry] = deque()
         self.log_start = changes.upto  # the log tells everything after this modseq
         self.sessions = 0
@@ -87,6 +90,13 @@ class MailboxIndex:
         if isinstance(turns, str):
             turns = self.turns[user] = Turns.parse(turns)
         return turns
+
+    def learn_sent(self, dates: Iterable[tuple[int, int | None]]) -> None:
+        """Remember the sent date of each UID; without one it is the internal date.  RFC 5256 §2.2."""
+        for uid, sent in dates:
+            place = self.position(uid)
+            if place >= 0:
+                self.sent[place] = sent if sent is not None else self.dates[place]
 
     def apply(self, changes: Changes) -> bool:
         """Bring in *changes*, which begin at or before what is known.  False if they told nothing new."""
@@ -128,6 +138,7 @@ class MailboxIndex:
                 self.zones.append(row.internal_zone)
                 self.sizes.append(row.size)
                 self.bodies.append(row.body_id)
+                self.sent.append(UNKNOWN_DATE)
                 continue
             place = self.position(row.uid)
             if place < 0:
@@ -156,7 +167,7 @@ class MailboxIndex:
                 gone.append((low, high))
         if not cuts:
             return EMPTY
-        for name in ("uids", "flags", "modseqs", "common_modseqs", "dates", "zones", "sizes", "bodies"):
+        for name in ("uids", "flags", "modseqs", "common_modseqs", "dates", "zones", "sizes", "bodies", "sent"):
             old: array[int] = getattr(self, name)
             new: array[int] = array(old.typecode)
             start = 0

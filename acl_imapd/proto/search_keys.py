@@ -206,28 +206,39 @@ def parse_search(arguments: Arguments) -> SearchCommand:
     [SP "RETURN" SP "(" [opt *(SP opt)] ")"] SP ["CHARSET" SP astring SP] search-key *(SP search-key)
     """
     arguments.try_sp()
-    returns, partial = _returns(arguments)
+    returns, partial = parse_returns(arguments)
     # RFC 3501 §6.4.4 has US-ASCII when no charset is named; UTF-8 is what clients then send all the same.
-    charset = "utf-8"
     if arguments.try_keyword(b"CHARSET") is not None:
         arguments.sp()
-        try:
-            charset = _charset(arguments)
-        except BadCharset as refused:
-            if returns is None or b"SAVE" not in returns:
-                raise
-            arguments.rest()
-            return SearchCommand(All(), returns, partial, refused)
-        arguments.sp()
+        return parse_criteria(arguments, returns, partial)
+    return SearchCommand(_program(arguments, "utf-8"), returns, partial)
+
+
+def parse_criteria(
+    arguments: Arguments, returns: frozenset[bytes] | None = None, partial: tuple[int, int] | None = None
+) -> SearchCommand:
+    """What SORT and THREAD end with, up to the end: ``charset 1*(SP search-key)``.  RFC 5256 §5."""
+    try:
+        charset = _charset(arguments)
+    except BadCharset as refused:
+        if returns is None or b"SAVE" not in returns:
+            raise
+        arguments.rest()
+        return SearchCommand(All(), returns, partial, refused)
+    arguments.sp()
+    return SearchCommand(_program(arguments, charset), returns, partial)
+
+
+def _program(arguments: Arguments, charset: str) -> Key:
     reader = _Reader(arguments, charset)
     keys = [reader.key(1)]
     while arguments.try_sp():
         keys.append(reader.key(1))
     arguments.end()
-    return SearchCommand(keys[0] if len(keys) == 1 else And(tuple(keys)), returns, partial)
+    return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
-def _returns(arguments: Arguments) -> tuple[frozenset[bytes] | None, tuple[int, int] | None]:
+def parse_returns(arguments: Arguments) -> tuple[frozenset[bytes] | None, tuple[int, int] | None]:
     """``["RETURN" SP "(" [opt *(SP opt)] ")" SP]``: the options, and the range of PARTIAL."""
     partial: list[tuple[int, int]] = []
 
