@@ -7,6 +7,7 @@ import io
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from acl_imapd_admin.cli import main
@@ -31,6 +32,7 @@ class Case:
     team: str
     sub: str
     role: str
+    directory: Path
 
     @property
     def name(self) -> str:
@@ -111,6 +113,13 @@ def to_domain(conn: Connection, case: Case) -> None:
     give_at(conn, case, f"domain:{case.team}.example", "lrs")
 
 
+def apply_policy(case: Case) -> None:
+    """A file that leaves the user the folder's name."""
+    policy = case.directory / "policy.yaml"
+    policy.write_text(f"folders:\n  {case.name}:\n    grants:\n      {case.user}: l\n")
+    case.cli("policy", "apply", str(policy), "--yes")
+
+
 def pass_time(case: Case) -> None:
     case.world.reactor.advance(ENDS_IN_S)
 
@@ -138,6 +147,8 @@ ROADS: dict[str, tuple[Prepare, Revoke]] = {
     "acl-inherit": (to_user, lambda case: case.cli("acl", "inherit", case.name)),
     "owner": (to_owner, lambda case: case.cli("folder", "owner", case.name, "ann")),
     "user-rename-out-of-domain": (to_domain, lambda case: case.cli("user", "rename", case.user, f"r-{case.team}")),
+    "policy-apply": (to_user, apply_policy),
+    "user-offboard": (to_user, lambda case: case.cli("user", "offboard", case.user, "--transfer-to", "ann", "--yes")),
     "user-disable": (to_user, lambda case: case.cli("user", "disable", case.user)),
     "user-remove": (to_user, lambda case: case.cli("user", "remove", case.user, "--yes")),
     "team-remove": (to_team, lambda case: case.cli("team", "remove", case.team, "--yes")),
@@ -146,12 +157,12 @@ ROADS: dict[str, tuple[Prepare, Revoke]] = {
 
 
 @pytest.fixture
-def cases(world: World) -> dict[str, Case]:
+def cases(world: World, tmp_path: Path) -> dict[str, Case]:
     """For each road a user, a folder below one of ann's, with three messages, and teams and a role to go by."""
     made: dict[str, Case] = {}
     for number, road in enumerate(ROADS):
         user = f"u{number}@t{number}.example"
-        made[road] = Case(world, user, f"Road {number}/box", f"t{number}", f"s{number}", f"role{number}")
+        made[road] = Case(world, user, f"Road {number}/box", f"t{number}", f"s{number}", f"role{number}", tmp_path)
 
     def fill(conn: Connection) -> None:
         for case in made.values():
@@ -236,7 +247,7 @@ def test_a_long_fetch_ends_where_it_is(cases, world, monkeypatch):
 
 def test_what_is_left_of_the_rights_is_told(world):
     """Statement of RFC 4314 §5.2: losing w and t is no reason to go, but to be told."""
-    case = Case(world, "bob", "Team", "crew", "", "")
+    case = Case(world, "bob", "Team", "crew", "", "", Path())
     (bob,) = world.selected(case.name, "bob")
     bob.idle()
 
