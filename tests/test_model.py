@@ -434,17 +434,28 @@ class Rights_(RuleBasedStateMachine):
     # -- what must agree ------------------------------------------------------------------------------------------
 
     @invariant()
-    def sessions_are_cut_off_or_told(self) -> None:
+    def all_agree(self) -> None:
+        """First what the next command of each client tells, when the server has not been woken; then what it does when
+        it has been."""
+        self.whoever_is_out_hears_bye()
+        self.lists_agree()
+        self.what_was_touched_answers_as_the_model()
+        self.the_administrators_answers_agree()
         self.world.notice()
-        renamed, self.renamed = self.renamed, set()
-        for user in [user for user in self.clients if user in renamed or user not in self.active()]:
+        self.sessions_are_cut_off_or_told()
+        self.renamed.clear()
+
+    def whoever_is_out_hears_bye(self) -> None:
+        for user in [user for user in self.clients if user in self.renamed or user not in self.active()]:
             client = self.clients.pop(user)
-            assert "* BYE" in client.take()
+            assert "* BYE" in client.cmd("NOOP")
             assert client.transport.lost
+
+    def sessions_are_cut_off_or_told(self) -> None:
         for one in list(self.open):
             told = one.client.take()
             folder = self.site.folders.get(one.folder)
-            if one.user in renamed or folder is None or "r" not in self.site.rights(one.user, folder):
+            if one.user in self.renamed or folder is None or "r" not in self.site.rights(one.user, folder):
                 assert "* BYE" in told, (one, told)
                 assert one.client.transport.lost
                 self.open.remove(one)
@@ -455,7 +466,6 @@ class Rights_(RuleBasedStateMachine):
             assert (set(named[-1].split()) if named else one.flags) == flags, (one, told)
             one.flags = flags
 
-    @invariant()
     def lists_agree(self) -> None:
         for user in self.active():
             client = self.client(user)
@@ -480,7 +490,6 @@ class Rights_(RuleBasedStateMachine):
             lsub = {line.partition(' "/" ')[2].strip('"') for line in client.ok('LSUB "" "*"').untagged}
             assert lsub == {name for name, ident in visible.items() if self.site.subscribed(user, ident)}
 
-    @invariant()
     def what_was_touched_answers_as_the_model(self) -> None:
         idents = [ident for ident in dict.fromkeys(self.touched) if ident in self.site.folders][-3:]
         self.touched = idents[-1:]
@@ -515,7 +524,6 @@ class Rights_(RuleBasedStateMachine):
             assert answer.tagged.startswith(f"OK [{mode}]")
             client.ok("UNSELECT")
 
-    @invariant()
     def the_administrators_answers_agree(self) -> None:
         site = self.site
 
