@@ -80,11 +80,11 @@ SCENES = [
 READING = {b"SEARCH": "SEARCH ALL", b"UID SEARCH": "UID SEARCH ALL", b"CHECK": "CHECK", b"UNSELECT": "UNSELECT",
            b"UIDBATCHES": "UIDBATCHES 500", b"SORT": "SORT (SUBJECT) UTF-8 ALL",
            b"UID SORT": "UID SORT (DATE) UTF-8 ALL", b"THREAD": "THREAD REFERENCES UTF-8 ALL",
-           b"UID THREAD": "UID THREAD ORDEREDSUBJECT UTF-8 ALL"}  # fmt: skip
+           b"UID THREAD": "UID THREAD ORDEREDSUBJECT UTF-8 ALL", b"CANCELUPDATE": 'CANCELUPDATE "x"'}  # fmt: skip
 # These look at no mailbox, or like UNSUBSCRIBE need no right, or like MYRIGHTS have a test of their own.
 NO_RIGHT = {
     b"CAPABILITY", b"NOOP", b"LOGOUT", b"ID", b"STARTTLS", b"LOGIN", b"AUTHENTICATE", b"ENABLE", b"NAMESPACE", b"IDLE",
-    b"UNSUBSCRIBE", b"MYRIGHTS", b"COMPARATOR", b"LANGUAGE",
+    b"UNSUBSCRIBE", b"MYRIGHTS", b"COMPARATOR", b"LANGUAGE", b"ESEARCH",
 }  # fmt: skip
 # RFC 4314 §4, the table: what is marked + or ? (DELETE's r, t and e are for servers that keep what is not empty).
 RFC_4314 = {

@@ -127,6 +127,15 @@ class Access:
             raise NoPerm(f"You need {word} {lacking} on this folder")
         raise needs.missing()
 
+    def view_listed(self, listed: Listed) -> MailboxView | None:
+        """A view of a mailbox of the listing, if it may be read; no query for it."""
+        return MailboxView(self, listed.mailbox, listed.name) if listed.rights & Rights.r else None
+
+    def is_personal(self, name: str) -> bool:
+        """True for a name in the personal namespace: that of an account of its own has no other."""
+        shared = (self.namespaces.other_users, self.namespaces.shared)
+        return self.namespaces.root is not None or not f"{name}{DELIMITER}".startswith(shared)
+
     async def _find(self, place: Place | None) -> tuple[Mailbox | None, Rights]:
         """The mailbox there and this user's rights on it; (None, no rights) where there is none."""
         directory = self.gate.directory

@@ -9,6 +9,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     append,
     catenate,
     condstore,
+    context,
     copy,
     fetch,
     idle,
@@ -16,6 +17,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     listing,
     login,
     mailboxes,
+    multisearch,
     objectid,
     partial,
     replace,
@@ -62,12 +64,22 @@ async def dispatch(session: Session, event: CommandReceived) -> None:
         session.sync(
             expunge_ok=command is not None and command.expunge_ok and not held, uid=event.name.startswith(b"UID ")
         )
+    await _update_contexts(session)
     await _tell_folders(session)
     name = event.name.decode("latin-1") if command is not None else "command"
     session.write(tagged(event.tag, status, text or f"{name} done", code))
     if session.leaving:
         session.end()
         session.channel.close()
+
+
+async def _update_contexts(session: Session) -> None:
+    try:
+        await session.update_contexts()
+    except ImapError:
+        return  # the mailbox or the right to read it is gone, which is told elsewhere
+    except Exception:  # the command is done, and says so
+        structlog.get_logger().exception("results could not be kept up to date")
 
 
 async def _tell_folders(session: Session) -> None:

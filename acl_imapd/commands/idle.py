@@ -12,6 +12,7 @@ async def idle(session: Session, _cmd: object) -> None:
     """Waits, and tells what happens meanwhile."""
     session.write(b"+ idling\r\n")
     session.sync(expunge_ok=True)
+    await session.update_contexts()
     session.idling = True
     session.site.gate.audience.idles(session)
     try:

@@ -21,6 +21,7 @@ from acl_imapd.mail.mime import scan
 from acl_imapd.mailbox.selected import RECENT, Selected
 from acl_imapd.proto import search_keys as keys
 from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.responses import mailbox_name
 from acl_imapd.proto.sequence import SequenceSet
 from acl_imapd.ranges import EMPTY, RangeSet
 from acl_imapd.types import BodyId
@@ -80,17 +81,59 @@ class Answer:
         """`` (MODSEQ n)``, as it ends SEARCH, SORT and THREAD.  RFC 7162 §3.1.6."""
         return b" (MODSEQ %d)" % self.modseq if self.modseq else b""
 
-    def tell_esearch(self, session: Session, search: keys.SearchCommand, *, uid: bool) -> None:
-        """Send what RETURN asked for; nothing for SAVE alone."""
+    def tell_esearch(
+        self, session: Session, search: keys.SearchCommand, *, uid: bool, mailbox: tuple[str, int] | None = None
+    ) -> None:
+        """Send what RETURN asked for; nothing for SAVE alone.  *mailbox*: its name and UIDVALIDITY, where they are
+        told (RFC 7377 §2.1)."""
         returns = search.returns or frozenset()
         if returns != {b"SAVE"}:
             session.tell(
-                esearch(session.tag, self.numbers, returns, uid=uid, modseq=self.modseq, partial=search.partial)
-            )
+                esearch(
+                    session.tag, self.numbers, returns, uid=uid, modseq=self.modseq, partial=search.partial,
+                    mailbox=mailbox,
+                )
+            )  # fmt: skip
 
 
-async def _as_found(found: list[int]) -> list[int]:
+Arrange = Callable[[list[int]], Awaitable[list[int]]]
+
+
+async def as_found(found: list[int]) -> list[int]:
+    """In the order of the mailbox."""
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search that has been carried out; *positions* are in the order that *arrange* gives.
+
+    *saved*: what ``$`` stood for in it; *told_modseq*: up to where the client had been told of the mailbox;
+    *mailbox*: see :func:`esearch`.
+    """
+
+    selected: Selected
+    positions: list[int]
+    arrange: Arrange
+    uid: bool
+    saved: RangeSet
+    told_modseq: int
+    mailbox: tuple[str, int] | None
+
+
+def _nothing(*_: Any) -> None:
+    """What most options of RETURN do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnOption:
+    """What an extension's option of RETURN does before the search, and after it."""
+
+    before: Callable[[Session, keys.SearchCommand], None] = _nothing
+    after: Callable[[Session, keys.SearchCommand, Found], None] = _nothing
+
+
+RETURN_OPTIONS: dict[bytes, ReturnOption] = {}
 
 
 async def carry_out(
@@ -98,7 +141,8 @@ async def carry_out(
     search: keys.SearchCommand,
     *,
     uid: bool,
-    arrange: Callable[[list[int]], Awaitable[list[int]]] = _as_found,
+    arrange: Arrange = as_found,
+    mailbox: tuple[str, int] | None = None,
 ) -> Answer | None:
     """What *search* finds in the selected mailbox; saved, if it says so.  None once that is selected no more.
 
@@ -107,6 +151,9 @@ async def carry_out(
     view, selected = opened(session)
     if session.uidonly and keys.names_numbers(search.key):
         raise UidRequired("Say UID before the numbers: you have enabled UIDONLY")
+    options = [RETURN_OPTIONS[name] for name in sorted(search.returns or ()) if name in RETURN_OPTIONS]
+    for option in options:
+        option.before(session, search)
     saves = search.returns is not None and b"SAVE" in search.returns
     before = selected.searched
     if saves:
@@ -117,6 +164,7 @@ async def carry_out(
     if by_modseq:
         session.enable_condstore()
     finder = Finder(session, view, selected, saved=before)
+    told_modseq = selected.told_modseq
     try:
         found = await arrange(await finder.run(search.key))
     except BadCommand:
@@ -127,6 +175,8 @@ async def carry_out(
     chosen = of_interest(found, search)
     if saves:
         selected.searched = RangeSet.from_numbers(selected.known[place] for place in chosen)
+    for option in options:
+        option.after(session, search, Found(selected, found, arrange, uid, before, told_modseq, mailbox))
     numbers = [selected.known[place] for place in found] if uid else [place + 1 for place in found]
     return Answer(numbers, finder.highest(chosen) if by_modseq and chosen else 0)
 
@@ -174,27 +224,28 @@ class Finder:
 
     async def run(self, key: keys.Key) -> list[int]:
         """The 0-based positions that *key* finds, rising."""
-        return await self._find(key, [at for at, bits in enumerate(self.flags) if bits >= 0])
+        return await self.find(key, [at for at, bits in enumerate(self.flags) if bits >= 0])
 
     def highest(self, found: list[int]) -> int:
         """The modseq that goes with the answer: RFC 7162 §3.1.6."""
         modseqs = self.modseqs
         return max(modseqs[at] for at in found)
 
-    async def _find(self, key: keys.Key, among: list[int]) -> list[int]:
+    async def find(self, key: keys.Key, among: list[int]) -> list[int]:
+        """Those *among* the 0-based positions that *key* finds."""
         if not among:
             return among
         if isinstance(key, keys.And):
             # What the index can tell first, so that few bodies are read.
             for part in sorted(key.keys, key=_cost):
-                among = await self._find(part, among)
+                among = await self.find(part, among)
             return among
         if isinstance(key, keys.Or):
-            first = set(await self._find(key.a, among))
-            second = set(await self._find(key.b, [at for at in among if at not in first]))
+            first = set(await self.find(key.a, among))
+            second = set(await self.find(key.b, [at for at in among if at not in first]))
             return [at for at in among if at in first or at in second]
         if isinstance(key, keys.Not):
-            found = set(await self._find(key.key, among))
+            found = set(await self.find(key.key, among))
             return [at for at in among if at not in found]
         if isinstance(key, keys.Extension):
             return await EXTENSIONS[type(key)].find(self, key, among)
@@ -238,7 +289,11 @@ class Finder:
     def _numbers(self, numbers: SequenceSet, *, uid: bool) -> RangeSet:
         if numbers.saved:
             return self.selected.seqs_of(self.saved)
-        return sequence_numbers(self.selected, numbers, uid=uid)
+        if uid:
+            return sequence_numbers(self.selected, numbers, uid=True)
+        # RFC 7377 §2: no error, here or in SEARCH, when a range extends or starts beyond the end of the mailbox.
+        count = self.selected.count
+        return numbers.resolve(count) & RangeSet(((1, count),)) if count else EMPTY
 
     def _bit(self, name: bytes) -> int:
         if name in _SYSTEM:
@@ -316,11 +371,10 @@ def esearch(
     uid: bool,
     modseq: int = 0,
     partial: tuple[int, int] | None = None,
+    mailbox: tuple[str, int] | None = None,
 ) -> bytes:
     """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
-    parts = [b"ESEARCH (TAG %b)" % quoted(tag)]
-    if uid:
-        parts.append(b"UID")
+    parts = [esearch_head(tag, mailbox, uid=uid)]
     if b"MIN" in returns and numbers:
         parts.append(b"MIN %d" % numbers[0])
     if b"MAX" in returns and numbers:
@@ -336,6 +390,12 @@ def esearch(
     if modseq:
         parts.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
     return b" ".join(parts)
+
+
+def esearch_head(tag: bytes, mailbox: tuple[str, int] | None, *, uid: bool) -> bytes:
+    """``ESEARCH (TAG "a1" MAILBOX INBOX UIDVALIDITY 1) UID``; *mailbox*: its name and UIDVALIDITY (RFC 7377 §2.1)."""
+    where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox_name(mailbox[0]), mailbox[1]) if mailbox is not None else b""
+    return b"ESEARCH (TAG %b%b)%b" % (quoted(tag), where, b" UID" if uid else b"")
 
 
 def encode_in_order(numbers: Sequence[int]) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
+
 from acl_imapd.access.gate import Access, Gate
 from acl_imapd.access.listing import Changes, Listing
 from acl_imapd.access.logins import Logins
@@ -18,6 +20,7 @@ from acl_imapd.commands.registry import State
 from acl_imapd.commands.render import LINES_PER_CHUNK, flag_names, flags_text
 from acl_imapd.mail.collation import DEFAULT
 from acl_imapd.mailbox.selected import Selected
+from acl_imapd.notify.coalesce import detached
 from acl_imapd.proto.engine import Limits
 from acl_imapd.proto.responses import untagged
 from acl_imapd.types import MailboxId, UserId
@@ -51,6 +54,13 @@ class Channel(Protocol):
         """The names in the certificate by which the client has proved who it is, if it has."""
 
 
+class SearchContext(Protocol):
+    """A search whose result the client is told the changes of.  RFC 5267."""
+
+    def vanish(self, seq_of: dict[int, int]) -> bytes | None: ...
+    async def catch_up(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Site:
     """What every session of a server needs."""
@@ -82,6 +92,8 @@ class Session:
         self.qresync = False
         self.uidonly = False  # RFC 9586: it hears and says no sequence number
         self._held_back = False  # it was told to go no further than some modseq, since an EXPUNGE had to wait
+        self.contexts: dict[bytes, SearchContext] = {}  # by the tag of the search
+        self._updating = False
         self.comparator = DEFAULT  # how SEARCH and SORT compare texts: a name in mail.collation.COLLATIONS
         self.closed = False
         self.tag = b"*"
@@ -191,6 +203,7 @@ class Session:
         gate.indexes.hub.forget(self.mailbox_id, self.mailbox_changed)
         gate.indexes.close(self.selected.index)
         self.view = self.selected = None
+        self.contexts.clear()
 
     def rights_changed(self) -> None:
         """Somebody's rights changed: this session is cut off, told, or not concerned.  RFC 4314 §5.1.1 MAY: we
@@ -249,6 +262,23 @@ class Session:
         """The index has news: an idling client hears at once, another with its next command."""
         if self.idling:
             self.sync(expunge_ok=True)
+            if self.contexts and not self._updating:
+                detached(self.update_contexts(), _failed)
+
+    async def update_contexts(self) -> None:
+        """Tell how results that are kept up to date have changed by what has been told of the mailbox."""
+        if not self.contexts or self._updating:
+            return
+        self._updating = True
+        try:
+            selected = self.selected
+            told = -1
+            while selected is not None and self.selected is selected and told != selected.told_modseq:
+                told = selected.told_modseq  # while some catch up more may be told
+                for context in list(self.contexts.values()):
+                    await context.catch_up()
+        finally:
+            self._updating = False
 
     def sync(self, *, expunge_ok: bool, uid: bool = False) -> None:
         """Tell what the client does not know yet.  RFC 3501 §5.2, §7.4.1."""
@@ -264,6 +294,9 @@ class Session:
             lines = [b"* VANISHED %b\r\n" % updates.vanished.encode().encode()]
         else:
             lines = [b"* %d EXPUNGE\r\n" % seq for seq in updates.expunged]
+        if self.contexts and updates.expunged:
+            seq_of = dict(zip(updates.vanished, reversed(updates.expunged), strict=True))
+            lines = [line for one in self.contexts.values() if (line := one.vanish(seq_of)) is not None] + lines
         if updates.exists is not None:
             lines.append(b"* %d EXISTS\r\n" % updates.exists)
         if updates.recent is not None:
@@ -311,3 +344,7 @@ class Session:
         return [
             b"* %d FETCH (FLAGS %b)\r\n" % (seq, flags_text(bits, keywords)) for seq, _, bits in numbers if bits >= 0
         ]
+
+
+def _failed(error: object) -> None:
+    structlog.get_logger().error("results could not be kept up to date", reason=str(error))

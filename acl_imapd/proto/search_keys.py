@@ -19,7 +19,7 @@ MAX_KEYS = 2000
 DateKind = typing.Literal["internal", "sent"]
 DateOp = typing.Literal["before", "on", "since"]
 
-_RETURNS = (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"PARTIAL")
+_RETURNS = [b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"PARTIAL"]
 _CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
 _SET_START = re.compile(rb"(?=[0-9*$])")
 
@@ -386,3 +386,8 @@ _OTHERS: dict[bytes, Callable[[_Reader], Key]] = {
 def declare(word: bytes, read: Callable[[Arguments], Extension]) -> None:
     """Let *word* be a search key; *read* reads what follows it."""
     _OTHERS[word] = lambda reader: read(reader._arguments)
+
+
+def declare_return(word: bytes) -> None:
+    """Let *word* be an option of RETURN."""
+    _RETURNS.append(word)
