@@ -311,9 +311,9 @@ class MailboxView:
 
     @requires(Rights.r)
     async def match_bodies(
-        self, ids: Sequence[BodyId], columns: frozenset[str], matches: Callable[[BodyData], bool]
-    ) -> set[BodyId]:
-        """Those of the bodies that *matches* finds, looked at outside the reactor's thread."""
+        self, ids: Sequence[BodyId], columns: frozenset[str], matches: Callable[[BodyData], int]
+    ) -> dict[BodyId, int]:
+        """Those of the bodies for which *matches*, called outside the reactor's thread, gives more than 0, and that."""
         database = self.access.gate.database
         return await database.read(_match_bodies, ids, columns, matches, database.database.blobs)
 
@@ -524,13 +524,13 @@ def _match_bodies(
     conn: Connection,
     ids: Sequence[BodyId],
     columns: frozenset[str],
-    matches: Callable[[BodyData], bool],
+    matches: Callable[[BodyData], int],
     blobs: bodies.Blobs,
-) -> set[BodyId]:
-    found: set[BodyId] = set()
+) -> dict[BodyId, int]:
+    found: dict[BodyId, int] = {}
     for start in range(0, len(ids), 100):  # bounds what is in memory at once
         some = bodies.read_bodies(conn, ids[start : start + 100], columns, blobs=blobs)
-        found.update(ident for ident, data in some.items() if matches(data))
+        found.update((ident, score) for ident, data in some.items() if (score := matches(data)))
     return found
 
 

@@ -121,7 +121,7 @@ class Context:
             return b"ADDTO (0 " + encode_in_order(numbers) + b")"
         positions = sorted(seq - 1 for seq in self._seqs({*self._uids, *come}).values())
         known = self._selected.known
-        order = [known[at] for at in await self._arrange(positions)]
+        order = [known[at] for at in await self._arrange(positions, [])]
         # What was expunged meanwhile has been told of already.
         seq_of = self._seqs(order)
         have = set(self._uids)
@@ -148,6 +148,8 @@ def _frozen(key: keys.Key, selected: Selected, saved: RangeSet) -> keys.Key:
         return keys.Or(_frozen(key.a, selected, saved), _frozen(key.b, selected, saved))
     if isinstance(key, keys.Not):
         return keys.Not(_frozen(key.key, selected, saved))
+    if isinstance(key, keys.Fuzzy):
+        return keys.Fuzzy(_frozen(key.key, selected, saved))
     if isinstance(key, keys.Seq | keys.UidSet) and key.set.saved:
         uids = saved
     elif isinstance(key, keys.Seq):
@@ -168,7 +170,9 @@ def _no_reuse(session: Session, _search: keys.SearchCommand) -> None:
 
 
 def _keep(session: Session, search: keys.SearchCommand, found: Found) -> None:
-    if len(session.contexts) >= MAX_CONTEXTS:
+    # How relevant each message is to a fuzzy search is worked out for all at once: such an order is not kept up.
+    by_score = found.arrange is not as_found and keys.asks(search.key, keys.Fuzzy)
+    if len(session.contexts) >= MAX_CONTEXTS or by_score:
         session.tell(b"NO [NOUPDATE %b] Too many contexts" % quoted(session.tag))
         return
     key = _frozen(search.key, found.selected, found.saved)

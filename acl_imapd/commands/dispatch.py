@@ -12,6 +12,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     context,
     copy,
     fetch,
+    fuzzy,
     idle,
     language,
     listing,

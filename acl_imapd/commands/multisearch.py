@@ -10,7 +10,7 @@ from acl_imapd.access.listing import Listed
 from acl_imapd.access.rights import Rights
 from acl_imapd.access.view import MailboxView
 from acl_imapd.commands.registry import LOGGED_IN, Done, State, command
-from acl_imapd.commands.search import Answer, Finder, carry_out, of_interest
+from acl_imapd.commands.search import RETURN_OPTIONS, Answer, Finder, carry_out, of_interest
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand, Limit, NonExistent, NoPerm, UidRequired
@@ -61,6 +61,8 @@ async def esearch(session: Session, cmd: MultiSearch) -> Done:
         raise BadCommand("UPDATE goes with the selected mailbox")
     if session.uidonly and keys.names_numbers(cmd.search.key):
         raise UidRequired("Say UID before the numbers: you have enabled UIDONLY")
+    for name in returns & RETURN_OPTIONS.keys():
+        RETURN_OPTIONS[name].before(session, cmd.search)
     if cmd.search.refused is not None and not cmd.only_selected:
         raise cmd.search.refused
     if keys.asks(cmd.search.key, keys.ModSeq):
@@ -101,7 +103,8 @@ async def _search_in(session: Session, view: MailboxView, search: keys.SearchCom
         found = await finder.run(search.key)
         chosen = of_interest(found, search)
         modseq = finder.highest(chosen) if keys.asks(search.key, keys.ModSeq) and chosen else 0
-        _tell(session, view, selected, Answer([selected.known[at] for at in found], modseq), search)
+        answer = Answer([selected.known[at] for at in found], modseq, tuple(finder.scores(found)))
+        _tell(session, view, selected, answer, search)
         await session.channel.drain()
     finally:
         session.site.gate.indexes.close(index)

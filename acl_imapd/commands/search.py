@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,8 +16,17 @@ from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import BadCommand, UidRequired
 from acl_imapd.mail.collation import COLLATIONS, Collation
-from acl_imapd.mail.match import body_contains, header_contains, sent_date, text_contains
-from acl_imapd.mail.mime import scan
+from acl_imapd.mail.fuzzy import relevancy, words_of
+from acl_imapd.mail.match import (
+    body_contains,
+    body_texts,
+    decode_header,
+    header_contains,
+    header_values,
+    sent_date,
+    text_contains,
+)
+from acl_imapd.mail.mime import header_end, scan
 from acl_imapd.mailbox.selected import RECENT, Selected
 from acl_imapd.proto import search_keys as keys
 from acl_imapd.proto.arguments import Arguments
@@ -71,10 +80,12 @@ async def _search(session: Session, cmd: Search) -> Done:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found, as numbers in the order in which they are told; *modseq*: 0 where none is told."""
+    """What was found, as numbers in the order in which they are told; *modseq*: 0 where none is told; *scores*:
+    how relevant each is."""
 
     numbers: list[int]
     modseq: int
+    scores: tuple[int, ...] = ()
 
     @property
     def modseq_text(self) -> bytes:
@@ -91,15 +102,16 @@ class Answer:
             session.tell(
                 esearch(
                     session.tag, self.numbers, returns, uid=uid, modseq=self.modseq, partial=search.partial,
-                    mailbox=mailbox,
+                    mailbox=mailbox, scores=self.scores,
                 )
             )  # fmt: skip
 
 
-Arrange = Callable[[list[int]], Awaitable[list[int]]]
+# Positions, which rise, and how relevant each is, to the positions in the order wanted.
+Arrange = Callable[[list[int], list[int]], Awaitable[list[int]]]
 
 
-async def as_found(found: list[int]) -> list[int]:
+async def as_found(found: list[int], _scores: list[int]) -> list[int]:
     """In the order of the mailbox."""
     return found
 
@@ -166,7 +178,8 @@ async def carry_out(
     finder = Finder(session, view, selected, saved=before)
     told_modseq = selected.told_modseq
     try:
-        found = await arrange(await finder.run(search.key))
+        rising = await finder.run(search.key)
+        found = await arrange(rising, finder.scores(rising) if keys.asks(search.key, keys.Fuzzy) else [])
     except BadCommand:
         selected.searched = before
         raise
@@ -178,7 +191,7 @@ async def carry_out(
     for option in options:
         option.after(session, search, Found(selected, found, arrange, uid, before, told_modseq, mailbox))
     numbers = [selected.known[place] for place in found] if uid else [place + 1 for place in found]
-    return Answer(numbers, finder.highest(chosen) if by_modseq and chosen else 0)
+    return Answer(numbers, finder.highest(chosen) if by_modseq and chosen else 0, tuple(finder.scores(found)))
 
 
 def of_interest(found: list[int], search: keys.SearchCommand) -> list[int]:
@@ -214,6 +227,13 @@ class Finder:
         self.flags = selected.flags(0, selected.count)
         self.places = selected.places(0, selected.count)
         self._modseqs: list[int] = []
+        self._fuzzily = False
+        self._scores: dict[int, list[int]] = {}
+
+    def scores(self, found: list[int]) -> list[int]:
+        """How relevant each of those positions is, from 1 to 100.  RFC 6203 §4."""
+        given = (self._scores.get(at, [100]) for at in found)
+        return [sum(some) // len(some) for some in given]
 
     @property
     def modseqs(self) -> list[int]:
@@ -245,8 +265,15 @@ class Finder:
             second = set(await self.find(key.b, [at for at in among if at not in first]))
             return [at for at in among if at in first or at in second]
         if isinstance(key, keys.Not):
+            fuzzily, self._fuzzily = self._fuzzily, False
             found = set(await self.find(key.key, among))
+            self._fuzzily = fuzzily
             return [at for at in among if at not in found]
+        if isinstance(key, keys.Fuzzy):
+            fuzzily, self._fuzzily = self._fuzzily, True
+            rising = await self.find(key.key, among)
+            self._fuzzily = fuzzily
+            return rising
         if isinstance(key, keys.Extension):
             return await EXTENSIONS[type(key)].find(self, key, among)
         test = self._cheap(key)
@@ -302,10 +329,15 @@ class Finder:
         return next((1 << bit for bit, one in self.selected.index.keywords.items() if one.casefold() == wanted), 0)
 
     async def _by_body(self, key: keys.Key, among: list[int]) -> list[int]:
-        column, matches = _body_test(key, self.fold)
+        fuzzily = self._fuzzily and isinstance(key, keys.Header | keys.Text | keys.Body)
+        column, matches = _fuzzy_test(key) if fuzzily else _body_test(key, self.fold)
         index = self.selected.index
         ids = {at: BodyId(index.bodies[self.places[at]]) for at in among if self.places[at] >= 0}
         found = await self.view.match_bodies(sorted(set(ids.values())), frozenset({column}), matches)
+        if fuzzily:
+            for at in among:
+                if at in ids and ids[at] in found:
+                    self._scores.setdefault(at, []).append(found[ids[at]])
         return [at for at in among if at in ids and ids[at] in found]
 
 
@@ -333,7 +365,7 @@ def _cost(key: keys.Key) -> int:
         return max(map(_cost, key.keys))
     if isinstance(key, keys.Or):
         return max(_cost(key.a), _cost(key.b))
-    if isinstance(key, keys.Not):
+    if isinstance(key, keys.Not | keys.Fuzzy):
         return _cost(key.key)
     if isinstance(key, keys.Text | keys.Body):
         return 2
@@ -342,7 +374,24 @@ def _cost(key: keys.Key) -> int:
     return int(isinstance(key, keys.Header) or (isinstance(key, keys.Date) and key.kind == "sent"))
 
 
-def _body_test(key: keys.Key, fold: Collation) -> tuple[str, Callable[[BodyData], bool]]:
+def _fuzzy_test(key: keys.Key) -> tuple[str, Callable[[BodyData], int]]:
+    """What of the body is wanted, and how well it fits."""
+    assert isinstance(key, keys.Header | keys.Text | keys.Body)
+    value, words = key.value, words_of(key.value)
+    if isinstance(key, keys.Header):
+        field = key.field
+        return "header", lambda data: relevancy(value, words, map(decode_header, header_values(data.header, field)))
+    whole = isinstance(key, keys.Text)
+
+    def texts(data: BodyData) -> Iterator[str]:
+        if whole:
+            yield decode_header(data.message[: header_end(data.message)])
+        yield from body_texts(data.message, scan(data.message))
+
+    return "message", lambda data: relevancy(value, words, texts(data))
+
+
+def _body_test(key: keys.Key, fold: Collation) -> tuple[str, Callable[[BodyData], int]]:
     """What of the body is wanted, and the test on it."""
     if isinstance(key, keys.Header):
         field, needle = key.field, fold(key.value)
@@ -372,6 +421,7 @@ def esearch(
     modseq: int = 0,
     partial: tuple[int, int] | None = None,
     mailbox: tuple[str, int] | None = None,
+    scores: Sequence[int] = (),
 ) -> bytes:
     """``ESEARCH (TAG "a1") [UID] …``.  RFC 4731 §3.1: MIN, MAX and ALL only where something was found."""
     parts = [esearch_head(tag, mailbox, uid=uid)]
@@ -387,6 +437,9 @@ def esearch(
         some = partial_of(numbers, partial)
         shown = encode_in_order(some) if some else b"NIL"
         parts.append(b"PARTIAL (%d:%d %b)" % (*partial, shown))
+    if b"RELEVANCY" in returns and (numbers or partial is None):
+        told = scores if partial is None else partial_of(list(scores), partial)
+        parts.append(b"RELEVANCY (" + b" ".join(b"%d" % score for score in told) + b")")  # RFC 6203 §4
     if modseq:
         parts.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
     return b" ".join(parts)

@@ -12,11 +12,12 @@ from acl_imapd.commands.registry import Done, State, command
 from acl_imapd.commands.search import carry_out
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
+from acl_imapd.errors import BadCommand
 from acl_imapd.mail.collation import COLLATIONS, Collation
 from acl_imapd.mailbox.index import UNKNOWN_DATE
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.arguments import Arguments, ParseError
-from acl_imapd.proto.search_keys import SearchCommand, names_numbers, parse_criteria, parse_returns
+from acl_imapd.proto.search_keys import Fuzzy, SearchCommand, asks, names_numbers, parse_criteria, parse_returns
 from acl_imapd.ranges import RangeSet
 
 # Which column of a message's sort keys each criterion compares; the others are in the index.
@@ -24,7 +25,8 @@ _TEXTS = {
     b"SUBJECT": "subject", b"FROM": "from_mailbox", b"TO": "to_mailbox", b"CC": "cc_mailbox",
     b"DISPLAYFROM": "from_display", b"DISPLAYTO": "to_display",
 }  # fmt: skip
-_CRITERIA = (b"ARRIVAL", b"DATE", b"SIZE", *_TEXTS)
+_NUMBERS = (b"ARRIVAL", b"DATE", b"SIZE")
+SCORES: set[bytes] = set()  # criteria that are the score of a fuzzy search, the best first
 
 
 class Criterion(NamedTuple):
@@ -55,7 +57,7 @@ def _criterion(arguments: Arguments) -> Criterion:
     reverse = arguments.try_keyword(b"REVERSE") is not None
     if reverse:
         arguments.sp()
-    return Criterion(arguments.keyword(*_CRITERIA), reverse)
+    return Criterion(arguments.keyword(*_NUMBERS, *_TEXTS, *SCORES), reverse)
 
 
 @command(b"SORT", args=partial(parse_sort, uid=False), states=State.SELECTED, expunge_ok=False,
@@ -74,6 +76,8 @@ async def uid_sort(session: Session, cmd: Sort) -> Done:
 
 async def _sort(session: Session, cmd: Sort) -> Done:
     view, selected = opened(session)
+    if not keys_of(cmd.criteria).isdisjoint(SCORES) and not asks(cmd.search.key, Fuzzy):
+        raise BadCommand("RELEVANCY goes with a FUZZY key")
     fold = COLLATIONS[session.comparator]
     answer = await carry_out(
         session, cmd.search, uid=cmd.uid, arrange=partial(in_order, view, selected, cmd.criteria, fold)
@@ -87,15 +91,26 @@ async def _sort(session: Session, cmd: Sort) -> Done:
     return Done("Sorted", hold_expunge=names_numbers(cmd.search.key))
 
 
+def keys_of(criteria: Sequence[Criterion]) -> set[bytes]:
+    """The names of the criteria."""
+    return {one.name for one in criteria}
+
+
 async def in_order(
-    view: MailboxView, selected: Selected, criteria: Sequence[Criterion], fold: Collation, found: list[int]
+    view: MailboxView,
+    selected: Selected,
+    criteria: Sequence[Criterion],
+    fold: Collation,
+    found: list[int],
+    scores: list[int],
 ) -> list[int]:
     """The positions *found*, which rise, in the order of *criteria*; equals stay as they are."""
-    names = {one.name for one in criteria}
+    names = keys_of(criteria)
     uids = [selected.known[at] for at in found]
     if b"DATE" in names:
         await learn_sent(view, selected, uids)
     columns = _numbers(selected, uids, names)
+    columns.update((name, [-score for score in scores]) for name in names & SCORES)
     texts = tuple(sorted(_TEXTS[name] for name in names if name in _TEXTS))
     if not texts:
         return _order(criteria, found, columns)

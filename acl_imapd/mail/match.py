@@ -8,6 +8,7 @@ import datetime
 import email.utils
 import quopri
 import re
+from collections.abc import Iterator
 
 from acl_imapd.mail.collation import Collation, unicode_casemap
 from acl_imapd.mail.mime import Part, first, header_fields, unfold
@@ -64,14 +65,18 @@ def header_contains(header: bytes, field: bytes, needle: str, fold: Collation = 
     return any(needle in fold(decode_header(value)) for value in header_values(header, field))
 
 
-def body_contains(message: bytes, part: Part, needle: str, fold: Collation = unicode_casemap) -> bool:
-    """True when a text part, decoded, contains *needle*, which *fold* has prepared."""
+def body_texts(message: bytes, part: Part) -> Iterator[str]:
+    """The text parts, decoded; of an attached message its header too."""
     if part.children:
-        return any(body_contains(message, child, needle, fold) for child in part.children)
+        for child in part.children:
+            yield from body_texts(message, child)
+        return
     if part.inner is not None:
-        return text_contains(message, part.inner, needle, fold)
+        yield decode_header(message[part.inner.start : part.inner.body])
+        yield from body_texts(message, part.inner)
+        return
     if part.type not in (b"text", b"multipart"):
-        return False
+        return
     body = message[part.body : part.end]
     encoding = (first(header_fields(message[part.start : part.body]), b"content-transfer-encoding") or b"").lower()
     if encoding == b"base64":
@@ -80,7 +85,12 @@ def body_contains(message: bytes, part: Part, needle: str, fold: Collation = uni
     elif encoding == b"quoted-printable":
         body = quopri.decodestring(body)
     charset = part.parameter(b"charset")
-    return needle in fold(_decode(body, charset) if charset else _raw(body))
+    yield _decode(body, charset) if charset else _raw(body)
+
+
+def body_contains(message: bytes, part: Part, needle: str, fold: Collation = unicode_casemap) -> bool:
+    """True when a text part, decoded, contains *needle*, which *fold* has prepared."""
+    return any(needle in fold(text) for text in body_texts(message, part))
 
 
 def text_contains(message: bytes, part: Part, needle: str, fold: Collation = unicode_casemap) -> bool:

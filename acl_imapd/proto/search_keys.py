@@ -140,6 +140,13 @@ class And:
     keys: tuple[Key, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """What nearly matches *key*.  RFC 6203."""
+
+    key: Key
+
+
 class Extension:
     """A key that an extension brings: it declares how it is read, :func:`declare`, and how it is answered."""
 
@@ -148,7 +155,7 @@ class Extension:
 
 Key = (
     All | Flag | New | Old | Recent | Seq | UidSet | Header | Text | Body | Date | Larger | Smaller | ModSeq | Not | Or
-    | And | Extension
+    | And | Fuzzy | Extension
 )  # fmt: skip
 
 
@@ -156,7 +163,7 @@ def all_keys(key: Key) -> Iterator[Key]:
     """*key* and the keys it is made of."""
     yield key
     parts = key.keys if isinstance(key, And) else (key.a, key.b) if isinstance(key, Or) else ()
-    for part in (key.key,) if isinstance(key, Not) else parts:
+    for part in (key.key,) if isinstance(key, Not | Fuzzy) else parts:
         yield from all_keys(part)
 
 
@@ -310,6 +317,8 @@ class _Reader:
     def _with_arguments(self, word: bytes, depth: int) -> Key:
         if word == b"NOT":
             return Not(self._next(depth))
+        if word == b"FUZZY":
+            return Fuzzy(self._next(depth))
         if word == b"OR":
             first = self._next(depth)
             return Or(first, self._next(depth))
