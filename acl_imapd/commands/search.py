@@ -179,7 +179,7 @@ async def carry_out(
     told_modseq = selected.told_modseq
     try:
         rising = await finder.run(search.key)
-        found = await arrange(rising, finder.scores(rising) if keys.asks(search.key, keys.Fuzzy) else [])
+        found = await arrange(rising, finder.scores(rising))
     except BadCommand:
         selected.searched = before
         raise
@@ -227,11 +227,14 @@ class Finder:
         self.flags = selected.flags(0, selected.count)
         self.places = selected.places(0, selected.count)
         self._modseqs: list[int] = []
-        self._fuzzily = False
+        self._fuzzily = False  # what is being looked at is under a FUZZY
+        self._fuzzy_keys = False  # something was
         self._scores: dict[int, list[int]] = {}
 
     def scores(self, found: list[int]) -> list[int]:
-        """How relevant each of those positions is, from 1 to 100.  RFC 6203 §4."""
+        """How relevant each of those positions is, from 1 to 100; empty without a fuzzy key.  RFC 6203 §4."""
+        if not self._fuzzy_keys:
+            return []
         given = (self._scores.get(at, [100]) for at in found)
         return [sum(some) // len(some) for some in given]
 
@@ -270,7 +273,7 @@ class Finder:
             self._fuzzily = fuzzily
             return [at for at in among if at not in found]
         if isinstance(key, keys.Fuzzy):
-            fuzzily, self._fuzzily = self._fuzzily, True
+            fuzzily, self._fuzzily, self._fuzzy_keys = self._fuzzily, True, True
             rising = await self.find(key.key, among)
             self._fuzzily = fuzzily
             return rising

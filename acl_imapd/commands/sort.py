@@ -106,14 +106,15 @@ async def in_order(
 ) -> list[int]:
     """The positions *found*, which rise, in the order of *criteria*; equals stay as they are."""
     names = keys_of(criteria)
-    uids = [selected.known[at] for at in found]
-    if b"DATE" in names:
-        await learn_sent(view, selected, uids)
-    columns = _numbers(selected, uids, names)
+    known = selected.known
+    if b"DATE" in names and UNKNOWN_DATE in selected.index.sent:
+        await learn_sent(view, selected, [known[at] for at in found])
+    columns = _numbers(selected, known, found, names)
     columns.update((name, [-score for score in scores]) for name in names & SCORES)
     texts = tuple(sorted(_TEXTS[name] for name in names if name in _TEXTS))
     if not texts:
         return _order(criteria, found, columns)
+    uids = [known[at] for at in found]
     return await view.sort_keys(
         RangeSet.from_numbers(uids), texts, partial(_order_by_texts, criteria, found, uids, columns, fold)
     )
@@ -133,14 +134,18 @@ def _dates(rows: list[Any]) -> list[tuple[int, int | None]]:
     return [(row.uid, row.sent) for row in rows]
 
 
-def _numbers(selected: Selected, uids: Sequence[int], names: set[bytes]) -> dict[bytes, list[int]]:
-    """What the index tells of those messages, whichever of *names* that is; 0 of one that is gone meanwhile."""
+def _numbers(
+    selected: Selected, known: Sequence[int], found: list[int], names: set[bytes]
+) -> dict[bytes, Sequence[int]]:
+    """What the index tells of the messages at those positions of *known*, whichever of *names* that is; 0 of one that
+    is gone meanwhile."""
     index = selected.index
-    places = [index.position(uid) for uid in uids]
     arrays = {b"ARRIVAL": index.dates, b"DATE": index.sent, b"SIZE": index.sizes}
-    return {
-        name: [array[place] if place >= 0 else 0 for place in places] for name, array in arrays.items() if name in names
-    }
+    wanted = {name: array for name, array in arrays.items() if name in names}
+    if known is index.uids:  # nothing has been expunged since: positions are places
+        return {name: [array[at] for at in found] for name, array in wanted.items()}
+    places = [index.position(known[at]) for at in found]
+    return {name: [array[place] if place >= 0 else 0 for place in places] for name, array in wanted.items()}
 
 
 def _order(criteria: Sequence[Criterion], found: list[int], columns: dict[bytes, Any]) -> list[int]:
