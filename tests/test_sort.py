@@ -364,8 +364,9 @@ def test_search_and_sort_go_by_the_active_comparator(world):
 
 
 def test_languages(world):
-    """RFC 5255 §3.2."""
+    """RFC 5255 §3.1, §3.2."""
     client = world.client()
+    assert " LANGUAGE " in client.greeting
     assert client.ok("LANGUAGE").untagged == ["* LANGUAGE (EN i-default)"]
     assert client.cmd("LANGUAGE MUL").tagged == "NO Unsupported language MUL; there is English"
     assert client.ok("LANGUAGE FR-CA EN-CA").untagged == ["* LANGUAGE (EN)"]

@@ -38,7 +38,7 @@ def capabilities(session: Session) -> bytes:
     """What CAPABILITY tells in this state.  RFC 3501 §6.1.1."""
     names = [b"IMAP4rev1"]
     if session.state is State.NOT_AUTHENTICATED:
-        names += _told(session, (b"LITERAL+", b"LITERAL-", b"APPENDLIMIT", b"SASL-IR", b"ID", b"ENABLE"))
+        names += _told(session, (b"LITERAL+", b"LITERAL-", b"APPENDLIMIT", b"SASL-IR", b"ID", b"ENABLE", b"LANGUAGE"))
         if session.site.has_tls and not session.channel.secure:
             names.append(b"STARTTLS")
         names += [b"AUTH=" + name for name in offered(session)] or [b"LOGINDISABLED"]
