@@ -93,6 +93,12 @@ class OverQuota(ImapError):
     code = b"OVERQUOTA"
 
 
+class UnknownCte(ImapError):
+    """A part whose content transfer encoding is not known, or cannot be changed.  RFC 3516."""
+
+    code = b"UNKNOWN-CTE"
+
+
 class ExpungeIssued(ImapError):
     code = b"EXPUNGEISSUED"
 

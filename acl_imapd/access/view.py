@@ -407,6 +407,18 @@ class MailboxView:
         return await self.access.gate.database.read(bodies.read_digested, start)
 
     @requires(Rights.r)
+    async def previews(self, ids: Sequence[BodyId], *, lazy: bool) -> dict[BodyId, str | None]:
+        """The preview of each of those bodies; *lazy*: None where it would have to be made.  RFC 8970."""
+        database = self.access.gate.database
+        found = await database.read(bodies.read_previews, ids)
+        missing = [ident for ident, text in found.items() if text is None]
+        if missing and not lazy:
+            made = await database.read(bodies.make_previews, missing, blobs=database.database.blobs)
+            await database.write(bodies.store_previews, made)
+            found.update(made)
+        return found
+
+    @requires(Rights.r)
     async def vanished(self, since: int) -> RangeSet:
         """The UIDs that were expunged after that modseq.  RFC 7162 §3.2.6."""
         return await self.access.gate.database.read(modseqs.read_vanished, self.mailbox.id, since)

@@ -12,7 +12,7 @@ from acl_imapd.access.view import Appended, MailboxView, NewMessage
 from acl_imapd.commands.mailboxes import STATUS_ITEMS
 from acl_imapd.commands.registry import LOGGED_IN, Done, capability, command
 from acl_imapd.commands.session import Session
-from acl_imapd.errors import BadCommand, ImapError
+from acl_imapd.errors import BadCommand, ImapError, UnknownCte
 from acl_imapd.mail.transfer import encode_binary
 from acl_imapd.proto.arguments import Arguments
 from acl_imapd.ranges import RangeSet
@@ -114,7 +114,7 @@ async def new_messages(session: Session, mailbox: MailboxView, messages: Sequenc
         if b"\0" in data:
             encoded = await mailbox.work(encode_binary, data)
             if encoded is None:
-                raise ImapError("A part with NUL in it is encoded already", code=b"UNKNOWN-CTE")  # RFC 3516 §4.4
+                raise UnknownCte("There is NUL in a header, or in a part that is encoded already")  # RFC 3516 §4.4
             data = encoded
         bodies.append(data)
         left -= len(data)

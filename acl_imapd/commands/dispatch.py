@@ -7,6 +7,7 @@ import structlog
 from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     acl,
     append,
+    binary,
     catenate,
     condstore,
     context,
@@ -21,6 +22,7 @@ from acl_imapd.commands import (  # noqa: F401  # each declares its commands
     multisearch,
     objectid,
     partial,
+    preview,
     replace,
     savedate,
     search,

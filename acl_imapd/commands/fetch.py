@@ -14,11 +14,12 @@ from acl_imapd.commands.registry import State, command
 from acl_imapd.commands.render import flags_text
 from acl_imapd.commands.select import opened
 from acl_imapd.commands.session import Session
-from acl_imapd.errors import ExpungeIssued
+from acl_imapd.errors import ExpungeIssued, UnknownCte
 from acl_imapd.mail.mime import Part, header_end, scan, section
+from acl_imapd.mail.transfer import decoded_section
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto.arguments import Arguments, ParseError
-from acl_imapd.proto.fetch_items import Item, Section, declare, parse_fetch
+from acl_imapd.proto.fetch_items import Binary, Fetchable, Item, Section, declare, parse_fetch
 from acl_imapd.proto.responses import date_time
 from acl_imapd.proto.sequence import SequenceSet
 from acl_imapd.ranges import RangeSet
@@ -51,7 +52,7 @@ MODIFIERS: dict[bytes, Modifier] = {}
 @dataclass(frozen=True, slots=True)
 class Fetch:
     numbers: SequenceSet
-    items: tuple[Item | Section, ...]
+    items: tuple[Fetchable, ...]
     uid: bool
     modifiers: dict[bytes, Any]
     uid_asked: bool
@@ -74,6 +75,8 @@ def parse_fetch_command(arguments: Arguments, *, uid: bool) -> Fetch:
     items = parse_fetch(arguments)
     if arguments.try_sp():
         arguments.parenthesised(modifier)
+        if not modifiers:
+            raise ParseError("The list of modifiers is empty")
     more = [item for name in modifiers for item in MODIFIERS[name].items]
     if uid:
         more.insert(0, Item(b"UID"))
@@ -97,10 +100,14 @@ async def uid_fetch(session: Session, cmd: Fetch) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An item of an extension: *load* gives its values by UID for the positions start … stop - 1, *render* its text."""
+    """An item of an extension: *load* gives its values by UID for the positions start … stop - 1, *render* its text.
 
-    load: Callable[[MailboxView, Selected, int, int], Awaitable[Mapping[int, Any]]]
+    *read* reads what follows its name.
+    """
+
+    load: Callable[[MailboxView, Selected, int, int, Item], Awaitable[Mapping[int, Any]]]
     render: Callable[[Any], bytes]
+    read: Callable[[Arguments], Item] | None = None
 
 
 LOADED: dict[bytes, Loaded] = {}
@@ -109,7 +116,7 @@ LOADED: dict[bytes, Loaded] = {}
 def loaded_item(name: bytes, loaded: Loaded) -> None:
     """Declare *name* as an item of FETCH."""
     LOADED[name] = loaded
-    declare(name)
+    declare(name, loaded.read)
 
 
 _COLUMNS = {
@@ -122,18 +129,18 @@ _COLUMNS = {
 }
 
 
-def _column(item: Item | Section) -> str | None:
+def _column(item: Fetchable) -> str | None:
     """What of the body the item is made from; None if the index has it."""
     if isinstance(item, Item):
         return _COLUMNS.get(item.name)
-    if not item.part and item.what.startswith(b"HEADER"):
+    if isinstance(item, Section) and not item.part and item.what.startswith(b"HEADER"):
         return "header"
     return "message"
 
 
-def _marks_seen(item: Item | Section) -> bool:
+def _marks_seen(item: Fetchable) -> bool:
     r"""RFC 3501 §6.4.5: BODY[…], RFC822 and RFC822.TEXT set \Seen; RFC822.HEADER does not."""
-    if isinstance(item, Section):
+    if isinstance(item, Section | Binary):
         return not item.peek
     return item.name in (b"RFC822", b"RFC822.TEXT")
 
@@ -159,16 +166,21 @@ async def _fetch(session: Session, cmd: Fetch) -> None:
                 more += [_MODSEQ] if session.uidonly else [_UID, _MODSEQ]
             items = (*items, *(item for item in more if item not in items))
     columns = frozenset(column for column in map(_column, items) if column is not None)
-    gone = False
+    gone, failed = False, None
     for start, stop in _chunks(selected, seqs, bool(columns), "message" in columns):
         await view.check(Rights.r)
         if session.closed:
             return
-        gone |= await _send(session, view, selected, items, columns, start, stop)
+        try:
+            gone |= await _send(session, view, selected, items, columns, start, stop)
+        except UnknownCte as error:  # the others are told all the same
+            failed = error
         await session.channel.drain()
         await session.site.gate.directory.refresh()
         if session.closed or session.selected is not selected:
             return
+    if failed is not None:
+        raise failed
     if gone:
         raise ExpungeIssued("Some of these messages have been removed meanwhile")
 
@@ -203,7 +215,7 @@ async def _send(
     session: Session,
     view: MailboxView,
     selected: Selected,
-    items: tuple[Item | Section, ...],
+    items: tuple[Fetchable, ...],
     columns: frozenset[str],
     start: int,
     stop: int,
@@ -220,7 +232,7 @@ async def _send(
     if columns:
         bodies = await view.read_bodies(sorted(set(ids.values())), columns)
     loaded = {
-        item.name: await LOADED[item.name].load(view, selected, start, stop)
+        item: await LOADED[item.name].load(view, selected, start, stop, item)
         for item in items
         if isinstance(item, Item) and item.name in LOADED
     }
@@ -234,6 +246,7 @@ async def _send(
     renders: list[Callable[[_Message], bytes]] = [_renderer(item) for item in items]
     out: list[bytes] = []
     gone = False
+    failed: UnknownCte | None = None
     numbers = range(start + 1, stop + 1)
     for seq, uid, bits, place, modseq in zip(numbers, uids, flags, places, modseqs, strict=True):
         data = bodies.get(ids[place]) if columns and place >= 0 else None
@@ -242,9 +255,15 @@ async def _send(
             continue
         date, zone, size = details[place]
         message = _Message(uid, flags_text(bits, keywords), date, zone, size, data, modseq, loaded)
-        parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
+        try:
+            parts = b" ".join([b"%b %b" % (name, render(message)) for name, render in zip(names, renders, strict=True)])
+        except UnknownCte as error:
+            failed = error
+            continue
         out.append(b"%b%b)\r\n" % (session.fetch_head(seq, uid), parts))
     session.write(b"".join(out))
+    if failed is not None:
+        raise failed
     return gone
 
 
@@ -281,12 +300,18 @@ class _Message:
         size: int,
         data: BodyData | None,
         modseq: int,
-        loaded: Mapping[bytes, Mapping[int, Any]],
+        loaded: Mapping[Item, Mapping[int, Any]],
     ) -> None:
         self.loaded = loaded
         self.uid, self.flags, self.date, self.zone, self.size, self.modseq = uid, flags, date, zone, size, modseq
         self.data = data if data is not None else BodyData()
         self._part: Part | None = None
+
+    def decoded(self, numbers: tuple[int, ...]) -> bytes | None:
+        """The part without its encoding; None where there is no such part."""
+        if self._part is None:
+            self._part = scan(self.data.message)
+        return decoded_section(self.data.message, self._part, numbers)
 
     def section(self, item: Section) -> bytes | None:
         """The bytes of the section, cut where a partial fetch asks."""
@@ -310,6 +335,17 @@ class _Message:
         return found[first : first + count]
 
 
+def _binary(message: _Message, item: Binary) -> bytes:
+    """RFC 3516 §4.3.  UnknownCte where the encoding is not known."""
+    found = message.decoded(item.part)
+    if item.size:
+        return b"%d" % (len(found) if found is not None else 0)
+    if found is not None and item.partial is not None:
+        first, count = item.partial
+        found = found[first : first + count]
+    return b"~" + _nstring(found) if found is not None and b"\0" in found else _nstring(found)
+
+
 def _nstring(data: bytes | None) -> bytes:
     return b"NIL" if data is None else b"{%d}\r\n%b" % (len(data), data)
 
@@ -329,11 +365,13 @@ _RENDERERS: dict[bytes, Callable[[_Message], bytes]] = {
 }
 
 
-def _renderer(item: Item | Section) -> Callable[[_Message], bytes]:
+def _renderer(item: Fetchable) -> Callable[[_Message], bytes]:
     if isinstance(item, Item):
         name = item.name
         if name in LOADED:
             render = LOADED[name].render
-            return lambda message: render(message.loaded[name][message.uid])
+            return lambda message: render(message.loaded[item][message.uid])
         return _RENDERERS[name]
+    if isinstance(item, Binary):
+        return lambda message: _binary(message, item)
     return lambda message: _nstring(message.section(item))

@@ -20,6 +20,7 @@ from acl_imapd.commands.session import Session
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto import search_keys
 from acl_imapd.proto.arguments import Arguments, ParseError
+from acl_imapd.proto.fetch_items import Item
 from acl_imapd.types import BodyId
 
 capability(b"OBJECTID", "RFC 8474")
@@ -39,7 +40,7 @@ def _tell_mailboxid(session: Session) -> None:
 TELLS.append(_tell_mailboxid)
 
 
-async def _load(view: MailboxView, selected: Selected, start: int, stop: int) -> dict[int, bytes]:
+async def _load(view: MailboxView, selected: Selected, start: int, stop: int, _item: Item) -> dict[int, bytes]:
     index = selected.index
     ids = {
         uid: BodyId(index.bodies[place])
@@ -50,7 +51,7 @@ async def _load(view: MailboxView, selected: Selected, start: int, stop: int) ->
     return {uid: found[ident].sha256 for uid, ident in ids.items() if ident in found}
 
 
-async def _nothing(_view: MailboxView, selected: Selected, start: int, stop: int) -> dict[int, None]:
+async def _nothing(_view: MailboxView, selected: Selected, start: int, stop: int, _item: Item) -> dict[int, None]:
     return dict.fromkeys(selected.uids(start, stop))
 
 

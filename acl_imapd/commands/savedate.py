@@ -15,6 +15,7 @@ from acl_imapd.commands.search import COMPARE, EPOCH_DAY, EXTENSIONS, ExtensionK
 from acl_imapd.mailbox.selected import Selected
 from acl_imapd.proto import search_keys
 from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.fetch_items import Item
 from acl_imapd.proto.responses import date_time
 from acl_imapd.ranges import RangeSet
 
@@ -22,7 +23,7 @@ capability(b"SAVEDATE", "RFC 8514")
 DAY_S = 86400
 
 
-async def _load(view: MailboxView, selected: Selected, start: int, stop: int) -> dict[int, int]:
+async def _load(view: MailboxView, selected: Selected, start: int, stop: int, _item: Item) -> dict[int, int]:
     return await view.save_dates(RangeSet.from_numbers(selected.uids(start, stop)))
 
 

@@ -13,7 +13,7 @@ from acl_imapd.commands.render import flag_names
 from acl_imapd.commands.session import Session
 from acl_imapd.errors import ImapError
 from acl_imapd.mailbox.selected import Selected
-from acl_imapd.proto.arguments import Arguments
+from acl_imapd.proto.arguments import Arguments, ParseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,10 @@ def parse_open(arguments: Arguments) -> Open:
 
     arguments.sp()
     name = arguments.mailbox()
-    parameters = arguments.parenthesised(parameter) if arguments.try_sp() else []
+    more = arguments.try_sp()
+    parameters = arguments.parenthesised(parameter) if more else []
+    if more and not parameters:
+        raise ParseError("The list of parameters is empty")
     return Open(name, tuple(parameters))
 
 

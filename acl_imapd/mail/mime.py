@@ -35,12 +35,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What is kept of a message ready-made: its header with the blank line, and three answers of FETCH."""
+    """What is kept of a message ready-made: its header with the blank line, and four answers of FETCH."""
 
     header: bytes
     envelope: bytes
     structure: bytes
     structure_ext: bytes
+    preview: str
 
 
 def header_end(message: bytes, start: int = 0, end: int | None = None) -> int:
@@ -324,6 +325,8 @@ def section(message: bytes, part: Part, numbers: tuple[int, ...], what: bytes, f
 
 def parsed(message: bytes) -> Parsed:
     """All that is kept ready-made, from one scan."""
+    from acl_imapd.mail.preview import preview  # which knows of parts
+
     part = scan(message)
     header = message[: part.body]
     return Parsed(
@@ -331,4 +334,5 @@ def parsed(message: bytes) -> Parsed:
         envelope(header),
         structure(message, part, extended=False),
         structure(message, part, extended=True),
+        preview(message, part),
     )

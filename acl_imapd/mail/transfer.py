@@ -6,7 +6,8 @@ import binascii
 import quopri
 import re
 
-from acl_imapd.mail.mime import Part, first, header_fields, scan
+from acl_imapd.errors import UnknownCte
+from acl_imapd.mail.mime import Part, first, header_fields, parse_parameters, scan, section
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _PLAIN = frozenset({b"", b"7bit", b"8bit", b"binary"})
@@ -31,6 +32,25 @@ def decoded(body: bytes, encoding: bytes) -> bytes | None:
         digits = _NOT_BASE64.sub(b"", body.partition(b"=")[0] if b"=" in body else body)
         return binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
     return None
+
+
+def decoded_section(message: bytes, part: Part, numbers: tuple[int, ...]) -> bytes | None:
+    """The part *numbers* lead to, without its encoding; None where there is none.  UnknownCte.  RFC 3516 §4.2.
+
+    A message or a multipart has none to take off (RFC 2045 §6.4), so it is told as it is.
+    """
+    body = section(message, part, numbers, b"", ())
+    if body is None or not numbers:
+        return body
+    fields = header_fields(section(message, part, numbers, b"MIME", ()) or b"")
+    kind = parse_parameters(first(fields, b"content-type") or b"")[0].lower()
+    if kind.startswith(b"multipart/") or kind in (b"message/rfc822", b"message/global"):
+        return body
+    encoding = (first(fields, b"content-transfer-encoding") or b"").split(b";")[0].strip().lower()
+    found = decoded(body, encoding)
+    if found is None:
+        raise UnknownCte("The encoding of this part is not known here")
+    return found
 
 
 def encode_binary(message: bytes) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from acl_imapd.proto.arguments import Arguments, ParseError
@@ -17,19 +18,20 @@ _WORD = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION_WORD = re.compile(rb"[A-Za-z.]+")
 _FIELD = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2: printable US-ASCII save ":"
 
-_ITEMS = {
+_NAMES = (
     b"BODY", b"BODYSTRUCTURE", b"ENVELOPE", b"FLAGS", b"INTERNALDATE", b"MODSEQ", b"RFC822", b"RFC822.HEADER",
     b"RFC822.SIZE", b"RFC822.TEXT", b"UID",
-}  # fmt: skip
+)  # fmt: skip
 _WITH_FIELDS = frozenset({b"HEADER.FIELDS", b"HEADER.FIELDS.NOT"})
 _SECTIONS = frozenset({b"HEADER", b"TEXT", b"MIME"}) | _WITH_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A fetch-att without a section; *name* in capitals."""
+    """A fetch-att without a section; *name* in capitals, *option* a word some take."""
 
     name: bytes
+    option: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,19 @@ class Section:
     peek: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """``BINARY[...]``: a part without its encoding, or with *size* how long that is.  RFC 3516 §4.2."""
+
+    label: bytes
+    part: tuple[int, ...] = ()
+    partial: tuple[int, int] | None = None
+    peek: bool = False
+    size: bool = False
+
+
+Fetchable = Item | Section | Binary
+
 _FAST = (Item(b"FLAGS"), Item(b"INTERNALDATE"), Item(b"RFC822.SIZE"))
 _MACROS: dict[bytes, tuple[Item, ...]] = {
     b"FAST": _FAST,
@@ -56,7 +71,7 @@ _MACROS: dict[bytes, tuple[Item, ...]] = {
 }
 
 
-def parse_fetch(arguments: Arguments) -> tuple[Item | Section, ...]:
+def parse_fetch(arguments: Arguments) -> tuple[Fetchable, ...]:
     """The items at the cursor, each once, at most 200.  Raises ParseError.
 
     Reads neither the message numbers before them nor modifiers behind them, and does not call ``end()``.
@@ -71,7 +86,7 @@ def parse_fetch(arguments: Arguments) -> tuple[Item | Section, ...]:
         return (_item(arguments),)
     count = 0
 
-    def counted(arguments: Arguments) -> Item | Section:
+    def counted(arguments: Arguments) -> Fetchable:
         nonlocal count
         count += 1
         if count > MAX_ITEMS:
@@ -84,7 +99,7 @@ def parse_fetch(arguments: Arguments) -> tuple[Item | Section, ...]:
     return items
 
 
-def _item(arguments: Arguments) -> Item | Section:
+def _item(arguments: Arguments) -> Fetchable:
     match = arguments.take(_WORD)
     if match is None:
         raise ParseError("Expected an item to fetch, like FLAGS or BODY.PEEK[HEADER]")
@@ -92,14 +107,39 @@ def _item(arguments: Arguments) -> Item | Section:
     arguments.after(show(name))
     if name in (b"BODY", b"BODY.PEEK") and arguments.try_char(b"["):
         return _section(arguments, peek=name == b"BODY.PEEK")
-    if name not in _ITEMS:
+    read = _ITEMS.get(name)
+    if read is None:
         raise ParseError(f"{show(name)} cannot be fetched here")
-    return Item(name)
+    return read(arguments)
 
 
-def declare(name: bytes) -> None:
-    """Let *name*, which an extension brings, be an item."""
-    _ITEMS.add(name)
+def declare(name: bytes, read: Callable[[Arguments], Fetchable] | None = None) -> None:
+    """Let *name*, which an extension brings, be an item; *read* reads what follows it."""
+    _ITEMS[name] = read if read is not None else lambda _: Item(name)
+
+
+_ITEMS: dict[bytes, Callable[[Arguments], Fetchable]] = {}
+for _name in _NAMES:
+    declare(_name)
+
+
+def read_binary(arguments: Arguments, *, peek: bool = False, size: bool = False) -> Binary:
+    """section-binary [partial], after the name.  RFC 3516 §7."""
+    if not arguments.try_char(b"["):
+        raise ParseError('BINARY wants a part in "[" and "]"')
+    part, more = _part(arguments)
+    if more or not arguments.try_char(b"]"):
+        raise ParseError("BINARY takes part numbers alone")
+    arguments.after("the part")
+    partial = None if size else _partial(arguments)
+    spec = b".".join(b"%d" % number for number in part)
+    label = b"BINARY%b[%b]" % (b".SIZE" if size else b"", spec) + (b"<%d>" % partial[0] if partial else b"")
+    return Binary(label, part, partial, peek, size)
+
+
+declare(b"BINARY", read_binary)
+declare(b"BINARY.PEEK", lambda arguments: read_binary(arguments, peek=True))
+declare(b"BINARY.SIZE", lambda arguments: read_binary(arguments, peek=True, size=True))
 
 
 def _section(arguments: Arguments, *, peek: bool) -> Section:

@@ -6,17 +6,18 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from acl_imapd.mail.mime import Parsed
+from acl_imapd.mail.mime import Parsed, scan
+from acl_imapd.mail.preview import preview
 from acl_imapd.storage.prepared import Prepared
 from acl_imapd.storage.schema import body, message
 from acl_imapd.types import BodyId
@@ -162,6 +163,7 @@ def _values(blobs: Blobs, digest: bytes, data: bytes, parsed: Parsed) -> dict[st
         "structure": parsed.structure,
         "structure_ext": parsed.structure_ext,
         "blob_key": key,
+        "preview": parsed.preview,
         "header": parsed.header,
         "text": None if key is not None else data[len(parsed.header) :],
     }
@@ -213,6 +215,32 @@ def read_bodies(
                 )
             found[row.id] = BodyData(**values)
     return found
+
+
+_PREVIEWS = select(body.c.id, body.c.preview).where(body.c.id.in_(bindparam("ids", expanding=True)))
+_SET_PREVIEW = Prepared(update(body).where(body.c.id == bindparam("body_id")).values(preview=bindparam("text")))
+
+
+def read_previews(conn: Connection, ids: Sequence[BodyId]) -> dict[BodyId, str | None]:
+    """The preview of each body; None where it was stored before there were any."""
+    found: dict[BodyId, str | None] = {}
+    for start in range(0, len(ids), 500):
+        found.update((BodyId(row[0]), row[1]) for row in conn.execute(_PREVIEWS, {"ids": ids[start : start + 500]}))
+    return found
+
+
+def make_previews(conn: Connection, ids: Sequence[BodyId], *, blobs: Blobs) -> dict[BodyId, str]:
+    """The previews of those bodies, made now."""
+    found: dict[BodyId, str] = {}
+    for ident in ids:
+        for data in read_bodies(conn, [ident], frozenset({"message"}), blobs=blobs).values():
+            found[ident] = preview(data.message, scan(data.message))
+    return found
+
+
+def store_previews(conn: Connection, previews: Mapping[BodyId, str]) -> None:
+    """Keep them, so that they are made once."""
+    _SET_PREVIEW.many(conn, [{"body_id": ident, "text": text} for ident, text in previews.items()])
 
 
 _DIGESTED = select(body.c.id).where(body.c.sha256.between(bindparam("low"), bindparam("high")))
