@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from acl_imapd.mail.address import Address, parse_address_list
 
@@ -62,7 +63,11 @@ def header_end(message: bytes, start: int = 0, end: int | None = None) -> int:
 
 
 def header_fields(header: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """The fields in order: name in lower case, value as written, the whole lines with their ends."""
+    """The fields in order: name in lower case, value as written, the whole lines with their ends.  Not to change."""
+    return _few_fields(header) if len(header) <= MAX_REMEMBERED_BYTES else _fields(header)
+
+
+def _fields(header: bytes) -> list[tuple[bytes, bytes, bytes]]:
     fields: list[tuple[bytes, list[bytes]]] = []
     for line in header.splitlines(keepends=True) if b"\x0b" not in header else _lines(header):
         if line in (b"\r\n", b"\n"):
@@ -77,6 +82,11 @@ def header_fields(header: bytes) -> list[tuple[bytes, bytes, bytes]]:
         whole = b"".join(lines)
         found.append((name, whole.partition(b":")[2], whole))
     return found
+
+
+# Envelope, structure, preview and scan ask for the fields of the same header one after the other.
+MAX_REMEMBERED_BYTES = 16 * 1024
+_few_fields = lru_cache(32)(_fields)
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
+from collections.abc import Iterable, Iterator
 
 from acl_imapd.mail.mime import Part, first, header_fields, parse_parameters
 from acl_imapd.mail.transfer import decoded, encoding_of
@@ -21,8 +22,6 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_esc
 _HIDDEN = re.compile(r"<!--|<(head|style|script|title)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>|<[^>]*\Z")
 _BLOCK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?td|/?li|/?h[1-6]|/?blockquote)\b", re.IGNORECASE)
-_QUOTED = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
-_SIGNATURE = re.compile(r"^-- ?\r?$.*", re.MULTILINE | re.DOTALL)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u2028\u2029\ufeff\u00ad\u034f]+")
 
 
@@ -39,8 +38,31 @@ def preview(message: bytes, root: Part) -> str:
     if part.subtype == b"html":
         text = html.unescape(_TAG.sub(_space_of, _shown(text)))
     text = text.encode("utf-8", "replace").decode()  # some charsets make halves of characters
-    own = _SPACES.sub(" ", _QUOTED.sub("", _SIGNATURE.sub("", text))).strip()
-    return (own or _SPACES.sub(" ", text).strip())[:MAX_CHARS].rstrip()
+    lines = text.split("\n")
+    return _beginning(_own(lines)) or _beginning(lines)
+
+
+def _own(lines: Iterable[str]) -> Iterator[str]:
+    """The lines that are the writer's own: before the signature, and not quoted."""
+    for line in lines:
+        if line.rstrip("\r") in ("--", "-- "):
+            return
+        if not line.lstrip(" \t").startswith(">"):
+            yield line
+
+
+def _beginning(lines: Iterable[str]) -> str:
+    """As much of the *lines* as is shown, on one line; what comes after is not looked at."""
+    words: list[str] = []
+    chars = 0
+    for line in lines:
+        shown = _SPACES.sub(" ", line).strip()
+        if shown:
+            words.append(shown)
+            chars += len(shown) + 1
+        if chars > MAX_CHARS:
+            break
+    return " ".join(words)[:MAX_CHARS].rstrip()
 
 
 def _text(message: bytes, part: Part) -> Part | None:
