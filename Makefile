@@ -8,7 +8,7 @@ run: $(VENV)/installed
 	$(BIN)/acl-imapd quickstart --directory var --serve
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 	if ls tests/trial_*.py >/dev/null 2>&1; then $(BIN)/python -m twisted.trial tests/trial_*.py; fi
 
 lint: $(VENV)/installed-lint
