@@ -117,7 +117,8 @@ def test_a_folder_that_follows_is_reviewed_with_the_one_it_follows_unless_its_ow
     ("letters", "expected"),
     [
         ("lrs", []), ("lrswipte", []), ("lrt", ["t-without-e"]), ("lre", ["e-without-t"]), ("li", ["i-without-r"]),
-        ("l", ["l-without-r"]), ("lk", []), ("r", ["r-without-l"]), ("lsw", ["without-r"]), ("p", []),
+        ("l", ["l-without-r"]), ("lk", []), ("r", ["r-without-l"]), ("lsw", ["without-r"]),
+        ("p", ["p-without-address"]), ("lrp", ["p-without-address"]), ("lrip", []),
     ],
 )  # fmt: skip
 def test_letters_that_do_not_go_together_are_told(letters, expected):

@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "l-without-r": "sees the folder's name but cannot open it",
     "r-without-l": "may read the folder but no list shows it",
     "without-r": "may change messages it cannot open: the rights do nothing",
+    "p-without-address": "may only post, but no address leads to the folder: the right does nothing",
     "k-below-hidden": "may make folders here but does not see the folder above, so that clients may not show the way",
     "takes-nothing": "takes away rights that nobody it names is given",
     "covered": "gives nothing that another entry does not give already",
@@ -46,6 +47,8 @@ def letter_lints(letters: str) -> list[str]:
         found.append("without-r")
     elif "l" in has and not has & set("pkxa"):
         found.append("l-without-r")
+    if "p" in has and "i" not in has:  # who may put messages in has p along with i, and needs no address
+        found.append("p-without-address")
     if "t" in has and "e" not in has:
         found.append("t-without-e")
     if "e" in has and "t" not in has:
