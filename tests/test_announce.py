@@ -239,6 +239,34 @@ def test_many_changes_at_once_cost_one_listing_per_user_or_two(world, news, monk
     assert len({id(one.protocol.session.told) for one in idle}) == 1
 
 
+def test_a_change_that_concerns_somebody_else_makes_nobody_a_listing(world, news, monkeypatch):
+    """Or each grant on a site would cost every user who is logged in what his folders cost."""
+    from acl_imapd.access import directory
+
+    idle, lists = idling(world, "bob"), listing(world, "bob")
+    made = []
+    real = directory.make_listing
+    monkeypatch.setattr(
+        directory, "make_listing", lambda *args, **more: made.append(args[1].name) or real(*args, **more)
+    )
+
+    for letters in ("lr", "lrs", ""):
+        world.give(news, "cat", letters)
+        world.notice()
+        lists.ok('LIST "" *')
+
+    assert made == []
+    assert told(idle) == []
+    for who in ("group:crew", "bob", "authenticated"):
+        world.give(news, who, "lr")
+        world.notice()
+        assert told(idle) == ['* LIST (\\Subscribed \\HasNoChildren) "/" "Shared Folders/News"']
+        world.give(news, who, "")
+        world.notice()
+        assert told(idle) == ['* LIST (\\NonExistent) "/" "Shared Folders/News"']
+    assert set(made) == {"bob"}
+
+
 def test_a_long_announcement_to_a_slow_client_waits_for_it_and_holds_up_nobody(world):
     def make(conn):
         top = mailboxes.create_mailbox(conn, ACTOR, None, "Many")

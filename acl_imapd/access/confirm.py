@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from acl_imapd.access.explain import is_owner
-from acl_imapd.access.rights import Rights, effective_rights
+from acl_imapd.access.listing import is_owner, rights_on
+from acl_imapd.access.rights import Rights
 from acl_imapd.errors import NoPerm
 from acl_imapd.storage import mailboxes
 from acl_imapd.storage.accounts import Actor, Identity, read_identity
@@ -64,13 +64,8 @@ def confirm(conn: Connection, asker: Asker, found: Sequence[Found], *, at_their_
 
 
 def _rights(conn: Connection, asker: Asker, identity: Identity, mailbox: Mailbox) -> Rights:
-    return effective_rights(
-        read_terms(conn, mailbox.acl_id, identity.user_id),
-        identity,
-        is_owner=is_owner(mailbox, identity),
-        allow_anyone=asker.allow_anyone,
-        now=time_of(conn),
-    )
+    terms = read_terms(conn, mailbox.acl_id, identity.user_id)
+    return rights_on(mailbox, terms, identity, allow_anyone=asker.allow_anyone, now=time_of(conn))
 
 
 def first_confirmed(

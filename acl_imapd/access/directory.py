@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from acl_imapd.access.listing import Listing, is_owner, make_listing
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import Rights, effective_rights, next_change
+from acl_imapd.access.rights import EntryLike, Rights, effective_rights, matches, next_change
 from acl_imapd.notify.coalesce import Coalesced
 from acl_imapd.storage.accounts import Identity, read_identity, read_user
 from acl_imapd.storage.database import Connection
@@ -85,10 +85,13 @@ class Clock(Protocol):
 
 # No timer is longer, so that a clock set right meanwhile does no lasting harm.
 LONGEST_WAIT_S = 3600.0
+# What is remembered of changed ACLs, to tell whose listings they concern; beyond it everybody's is made anew.
+MAX_CHANGED_ACLS = 100
+MAX_ACL_CHANGES = 200
 
 
 class Directory:
-    """Caches of one process over storage; the only caller of ``effective_rights`` in the server."""
+    """Caches of one process over storage."""
 
     def __init__(
         self, database: AsyncDatabase, source: EpochSource, clock: Clock, *, namespaces: Namespaces, allow_anyone: bool
@@ -110,6 +113,8 @@ class Directory:
         self._rights: Bounded[AclId, dict[tuple[UserId, bool], tuple[Rights, float]]] = Bounded(20_000)
         self._identities: Bounded[UserId, Identity] = Bounded(20_000)
         self._listings: Bounded[tuple[UserId, str | None], Listing] = Bounded(2_000)
+        # Which ACLs have changed at which generation; what is older than the first says nothing of a listing.
+        self._acl_changes: list[tuple[int, tuple[AclId, ...]]] = []
         self._watchers: dict[MailboxId, set[Watcher]] = {}
         self._watched: dict[MailboxId, Mailbox] = {}
         self._residents: dict[UserId, set[Resident]] = {}
@@ -157,7 +162,12 @@ class Directory:
     def _forget(self, since: Epochs, epochs: Epochs, changed: Sequence[AclId]) -> None:
         self._epochs = epochs
         self._generation += 1
-        self._listings.clear()
+        acls_alone = (epochs.tree, epochs.identity) == (since.tree, since.identity) and since.acl >= 0
+        if acls_alone and len(changed) <= MAX_CHANGED_ACLS and len(self._acl_changes) < MAX_ACL_CHANGES:
+            self._acl_changes.append((self._generation, tuple(changed)))
+        else:
+            self._listings.clear()
+            self._acl_changes.clear()
         if epochs.tree != since.tree:
             self._places.clear()
         if epochs.identity != since.identity:
@@ -350,7 +360,7 @@ class Directory:
         """All *identity* can see, by the names that it has in *namespaces*."""
         key = (identity.user_id, namespaces.root)
         known = self._listings.get(key)
-        if known is not None and self.is_current(known):
+        if known is not None and (self.is_current(known) or await self._concerns_nothing_of(known, identity)):
             return known
         generation, began = self._generation, self._clock.now()
         visible = await self._database.read(read_visible, identity, include_anyone=self.allow_anyone)
@@ -360,6 +370,35 @@ class Directory:
         if generation == self._generation:
             self._listings[key] = listing
         return listing
+
+    async def _concerns_nothing_of(self, listing: Listing, identity: Identity) -> bool:
+        """True where the ACLs that have changed since the remembered *listing* was made are none of its, and name
+        *identity* no more than before; it is current then.  So a change costs others a look, not a listing."""
+        generation = self._generation
+        if self._clock.now() >= listing.until:
+            return False
+        changed = {acl_id for at, ids in self._acl_changes if at > listing.generation for acl_id in ids}
+        if changed & listing.acls:
+            return False
+        for acl_id in sorted(changed):
+            if await self._gives_something_to(acl_id, identity):
+                return False
+        if generation != self._generation:
+            return False
+        listing.generation = generation
+        return True
+
+    async def _gives_something_to(self, acl_id: AclId, identity: Identity) -> bool:
+        acl = self._acls.get(acl_id)
+        entries: Sequence[EntryLike] | None
+        entries = acl.entries if acl is not None else self._source.terms(acl_id, identity.user_id)
+        if entries is None:
+            generation = self._generation
+            acl = await self._database.read(read_acl, acl_id)
+            if acl is not None and generation == self._generation:
+                self._acls[acl_id] = acl  # for the others who ask
+            entries = acl.entries if acl is not None else ()
+        return any(not one.negative and matches(one.identifier, identity, is_owner=False) for one in entries)
 
     def is_current(self, listing: Listing) -> bool:
         """True while nothing has changed and no right has begun or ended since the listing was made."""

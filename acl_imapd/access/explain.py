@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from acl_imapd.access.listing import is_owner, rights_on
 from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.access.rights import (
     NONE,
     IdentifierKind,
     Limited,
-    Ownership,
     Rights,
     effective_rights,
     format_rights,
@@ -18,7 +18,6 @@ from acl_imapd.access.rights import (
     matches,
 )
 from acl_imapd.storage import accounts, roster
-from acl_imapd.storage.accounts import Identity
 from acl_imapd.storage.database import Connection, time_of
 from acl_imapd.storage.mailboxes import Mailbox, read_acl_source
 from acl_imapd.storage.rights import AclEntry, read_acl
@@ -66,13 +65,6 @@ class Explanation:
     owner_because: str | None  # why a membership as manager does not make the user owner
     matched: tuple[Matched, ...]
     rights: str
-
-
-def is_owner(mailbox: Mailbox, identity: Identity) -> bool:
-    """True when the mailbox is the user's, or its team's and the user manages it."""
-    if mailbox.home_id is not None:
-        return mailbox.home_id == identity.user_id
-    return Ownership(mailbox.owner_user_id, mailbox.owner_team_id).includes(identity)
 
 
 def folder_name(conn: Connection, namespaces: Namespaces, mailbox: Mailbox) -> str:
@@ -287,9 +279,7 @@ def rights_of(
 ) -> Rights:
     """What the person may do with the mailbox, whose ACL and owner's teams *memberships* are of."""
     identity = roster.identity_by(person, memberships.ways(person.id), now)
-    return effective_rights(
-        entries.of(person.id), identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone, now=now
-    )
+    return rights_on(mailbox, entries.of(person.id), identity, allow_anyone=allow_anyone, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,9 +307,7 @@ def what_can(
     found = []
     for mailbox in visible.mailboxes:
         acl = visible.acls[mailbox.acl_id]
-        rights = effective_rights(
-            acl.entries, identity, is_owner=is_owner(mailbox, identity), allow_anyone=allow_anyone, now=now
-        )
+        rights = rights_on(mailbox, acl.entries, identity, allow_anyone=allow_anyone, now=now)
         if rights and rights & wanted == wanted:
             home = visible.homes[mailbox.home_id] if mailbox.home_id is not None else None
             found.append(Held(namespaces.name(home, mailbox.path, None), format_rights(rights)))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from acl_imapd.access.explain import Entries, is_owner
+from acl_imapd.access.explain import Entries
+from acl_imapd.access.listing import rights_on
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import NONE, IdentifierKind, Rights, effective_rights, format_rights
+from acl_imapd.access.rights import NONE, IdentifierKind, Rights, format_rights
 from acl_imapd.storage import policy, roster
 from acl_imapd.storage.accounts import Identity
 from acl_imapd.storage.database import Connection
@@ -173,10 +174,7 @@ class _Side:
         entries = self._entries.get(mailbox.acl_id)
         if entries is None:
             entries = self._entries[mailbox.acl_id] = Entries(self._captured.acls[mailbox.acl_id].entries)
-        return effective_rights(
-            entries.of(person.id), identity, is_owner=is_owner(mailbox, identity), allow_anyone=self._allow_anyone,
-            now=self._now,
-        )  # fmt: skip
+        return rights_on(mailbox, entries.of(person.id), identity, allow_anyone=self._allow_anyone, now=self._now)
 
 
 class _People:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 
 from acl_imapd.access.namespaces import Namespaces
-from acl_imapd.access.rights import Ownership, Rights, effective_rights, next_change, subscribed_by
+from acl_imapd.access.rights import EntryLike, Ownership, Rights, effective_rights, next_change, subscribed_by
 from acl_imapd.storage.accounts import Identity
 from acl_imapd.storage.mailboxes import Mailbox
 from acl_imapd.storage.visible import Visible
@@ -39,8 +40,9 @@ class Listing:
     hidden_parents: list[str] = field(default_factory=list)  # those of them the user cannot see, namespace roots too
     offered: list[Listed] = field(default_factory=list)  # those that a grant subscribes
     rendered: dict[object, list[bytes]] = field(default_factory=dict)  # whatever LIST keeps of its answers
+    acls: frozenset[AclId] = frozenset()  # of all that the user owns or is named for
     until: float = inf  # when some right begins or ends
-    generation: int = -1  # of the directory that made it
+    generation: int = -1  # of the directory that made it, or has found since that nothing concerns it
     made_at: float = 0.0  # seconds since 1970
     cost_s: float = 0.0  # how long it took
 
@@ -50,6 +52,14 @@ def is_owner(mailbox: Mailbox, identity: Identity) -> bool:
     if mailbox.home_id is not None:
         return mailbox.home_id == identity.user_id
     return Ownership(mailbox.owner_user_id, mailbox.owner_team_id).includes(identity)
+
+
+def rights_on(
+    mailbox: Mailbox, entries: Iterable[EntryLike], identity: Identity, *, allow_anyone: bool, now: float
+) -> Rights:
+    """What *identity* may do at *now* with the mailbox, whose ACL has these entries."""
+    owner = is_owner(mailbox, identity)
+    return effective_rights(entries, identity, is_owner=owner, allow_anyone=allow_anyone, now=now)
 
 
 def make_listing(
@@ -84,7 +94,9 @@ def make_listing(
         entries.append((key, Listed(name, mailbox, rights, _use(mailbox, name, own, namespaces)), offered and not own))
     entries.sort(key=lambda one: one[0])
     listing = Listing(
-        [listed for _, listed, _ in entries], offered=[listed for _, listed, offered in entries if offered]
+        [listed for _, listed, _ in entries],
+        offered=[listed for _, listed, offered in entries if offered],
+        acls=frozenset(visible.acls),
     )
     limits = [next_change(acl.entries, now) for acl in visible.acls.values()]
     listing.until = min([next_change(identity.limited, now), *limits])

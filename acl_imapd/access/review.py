@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from acl_imapd.access.explain import ANYONE_IS_OFF, Entries, best_way, is_owner, rights_of, via_teams
+from acl_imapd.access.explain import ANYONE_IS_OFF, Entries, best_way, rights_of, via_teams
 from acl_imapd.access.lints import covers, letter_lints, may_take_from_many, names_all_of
+from acl_imapd.access.listing import is_owner, rights_on
 from acl_imapd.access.namespaces import Namespaces
 from acl_imapd.access.rights import (
     NONE,
     OWNER_KEEPS,
     IdentifierKind,
     Rights,
-    effective_rights,
     format_rights,
     in_force,
     matches,
@@ -195,13 +195,8 @@ class _Folder:
         if person.disabled:
             return NONE
         identity = self.people.identity(person)
-        return effective_rights(
-            [one for one in self.entries.of(person.id) if one is not without],
-            identity,
-            is_owner=is_owner(self.folder, identity),
-            allow_anyone=self.terms.allow_anyone,
-            now=self.terms.now,
-        )
+        entries = [one for one in self.entries.of(person.id) if one is not without]
+        return rights_on(self.folder, entries, identity, allow_anyone=self.terms.allow_anyone, now=self.terms.now)
 
     def _row(self, person: Person, rights: Rights) -> Row | None:
         identity = self.people.identity(person)

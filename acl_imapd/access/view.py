@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from acl_imapd.access.confirm import Found, confirm, first_confirmed
+from acl_imapd.access.listing import is_owner
 from acl_imapd.access.rights import (
     ANSWERED,
     CHANGES_MAILBOX,
@@ -17,7 +18,6 @@ from acl_imapd.access.rights import (
     NONE,
     SEEN,
     IdentifierKind,
-    Ownership,
     Rights,
     allowed_flags,
     flag_rights,
@@ -38,7 +38,7 @@ from acl_imapd.storage.database import Connection
 from acl_imapd.storage.epochs import Epochs
 from acl_imapd.storage.mailboxes import Mailbox, Status
 from acl_imapd.storage.messages import Appended, Changes, Copied, NewMessage
-from acl_imapd.types import BodyId, MailboxId
+from acl_imapd.types import BodyId, MailboxId, UserId
 
 if TYPE_CHECKING:
     from acl_imapd.access.gate import Access
@@ -189,15 +189,11 @@ class MailboxView:
         """What *identifier* always has, and what else it can be given.  RFC 4314 §3.4."""
         negative = identifier.startswith("-")
         found = await self.access.resolve(identifier[1:] if negative else identifier)
-        is_owner = found.kind == IdentifierKind.OWNER
+        owner = found.kind == IdentifierKind.OWNER
         if found.kind == IdentifierKind.USER:
-            if self.mailbox.home_id is not None:
-                is_owner = found.id == self.mailbox.home_id
-            else:
-                identity = await self.access.gate.directory.identity(found.id)  # type: ignore[arg-type]  # of a user
-                ownership = Ownership(self.mailbox.owner_user_id, self.mailbox.owner_team_id)
-                is_owner = identity is not None and ownership.includes(identity)
-        return listrights(is_owner=is_owner, negative=negative)
+            identity = await self.access.gate.directory.identity(UserId(found.id))
+            owner = is_owner(self.mailbox, identity) if identity is not None else found.id == self.mailbox.home_id
+        return listrights(is_owner=owner, negative=negative)
 
     # -- the mailbox ------------------------------------------------------------------------------------------
 
