@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def test_every_finding_of_a_review_is_documented_with_its_meaning():
     text = (ROOT / "docs/administration.md").read_text()
     for kind, meaning in KINDS.items():
         assert f"| `{kind}` | {meaning} |" in text
+
+
+def test_architecture_names_every_module():
+    """The tree of the document is the tree there is; of commands/ it tells the rule alone."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    tree = text[text.index("## The tree") : text.index("`make lint`")]
+    modules = (path for path in (ROOT / "acl_imapd").glob("*/*.py") if path.parent.name != "commands")
+
+    missing = [path for path in modules if path.stem != "__init__" and path.stem not in tree.replace("/", " ").split()]
+
+    assert missing == []
+
+
+def test_no_document_keeps_both_sides_of_a_conflict():
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"^(<<<<<<<|>>>>>>>)", path.read_text(), re.MULTILINE), path

@@ -10,15 +10,11 @@ import io
 import json
 import os
 import re
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
 from acl_imapd_admin.cli import main
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -27,29 +23,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from acl_imapd.access.explain import explain, what_can, who_can
 from acl_imapd.access.rights import Rights
 from acl_imapd.config import ImapSettings, Settings
-from acl_imapd.storage import accounts, expiry, mailboxes, migrate
+from acl_imapd.storage import accounts, expiry, mailboxes
 from acl_imapd.storage.database import Connection, Database
 from tests.conftest import (
     ACTOR,
     PASSWORD_HASH,
     Client,
-    TimeOfDay,
     World,
-    create_database,
-    database_url,
-    drop_database,
-    give,
 )
-from tests.model import LETTERS, Entry, Folder, Member, Refusal, Site, letters, shown, shown_to_clients
+from tests.model import LETTERS, Entry, Folder, Member, Refusal, letters, shown, shown_to_clients
+from tests.model_sites import PERSONAL, ROLES, SHARED, SPECIAL, TEAMS, USERS, make, modelled  # noqa: F401  # a fixture
 
 STEPS = int(os.environ.get("ACL_IMAPD_MODEL_STEPS", "120"))
-SHARED = ("Team", "Team/a", "Team/a/b", "Team/c", "Ops", "Ops/a", "ops", "Ops/a/Team")
-PERSONAL = ("INBOX", "INBOX/q", "Work", "Work/a", "Work/a/b")
-USERS = ("ann", "bob", "cat@x.example", "dan@x.example", "eve@y.example")
-TEAMS = ("crew", "leads", "all")
-ROLES = ("reader", "editor", "auditor")
-AT_FIRST = 3  # of USERS
-SPECIAL = ("INBOX", "Drafts", "Sent", "Junk", "Trash")
 
 given_rights = st.one_of(
     st.sampled_from(("lrswipkxtea", "lrs", "l", "lr", "la", "r", "i", "lrk", "lrx", "lrkxa", "cd", "wte")),
@@ -69,38 +54,6 @@ class Open:
     flags: set[str]
 
 
-def begin(conn: Connection) -> None:
-    """ann, bob and cat with an INBOX each; bob in crew, crew in leads, which ann manages; a tree of leads'."""
-    for name in USERS[:AT_FIRST]:
-        accounts.insert_user(conn, ACTOR, name, PASSWORD_HASH, special_folders={})
-    for name in TEAMS[:2]:
-        accounts.insert_team(conn, ACTOR, name)
-    accounts.join_team(conn, ACTOR, "crew", "bob")
-    accounts.join_team(conn, ACTOR, "leads", "group:crew")
-    accounts.join_team(conn, ACTOR, "leads", "ann", manager=True)
-    leads = accounts.read_team(conn, "leads")
-    assert leads is not None
-    for path in ("Team", "Team/a", "Team/a/b"):
-        made = mailboxes.create_mailbox(conn, ACTOR, None, path, owner_team=leads.id)
-        if path != "Team/a/b":
-            give(conn, made.id, "group:leads", "lrswite")
-
-
-def modelled(now: float) -> Site:
-    """The same in the model."""
-    site = Site(now)
-    ann, bob, _ = (site.add_user(name, ("INBOX",)) for name in USERS[:AT_FIRST])
-    crew, leads = (site.add_team(name) for name in TEAMS[:2])
-    site.join(crew, Member(("user", bob), False))
-    site.join(leads, Member(("team", crew), False))
-    site.join(leads, Member(("user", ann), True))
-    for path in ("Team", "Team/a", "Team/a/b"):
-        folder = site.folders[site.add_folder(None, path, ("team", leads))]
-        if path != "Team/a/b":
-            site.grant(folder, Entry(("team", leads), False, letters("lrswite")))
-    return site
-
-
 def one_of(kind: str, *, when: Callable[[Any], Any] = lambda self: True, **strategies: Any) -> Callable[[Any], Any]:
     """Declare one of several things that a rule named *kind* does, so that the rules for entries come up more often."""
 
@@ -114,9 +67,9 @@ def one_of(kind: str, *, when: Callable[[Any], Any] = lambda self: True, **strat
 class Rights_(RuleBasedStateMachine):
     """One site in two books."""
 
-    def __init__(self, make: Callable[[], Database]) -> None:
+    def __init__(self, fresh: Callable[[], Database]) -> None:
         super().__init__()
-        self.database = make()
+        self.database = fresh()
         self.world = World(self.database, Settings(imap=ImapSettings(idle_timeout_s=10**7)))
         self.site = modelled(self.database.now())
         self.clients: dict[int, Client] = {}
@@ -599,43 +552,7 @@ class Rights_(RuleBasedStateMachine):
             assert (code, json.loads(out)["rights"]) == (0, shown(site.rights(user, site.folders[ident])))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
-    """Makes small sites, each in a database of its own."""
-    made: list[str] = []
-    request.getfixturevalue(f"{request.param}_template")  # skips where there is no PostgreSQL
-
-    def fill_template(url: str) -> None:
-        database = Database.open(url, blob_dir=tmp_path / "blobs")
-        migrate.upgrade(database)
-        database.write_now(begin)
-        database.close()
-
-    if request.param == "sqlite":
-        template = tmp_path / "template.db"
-        fill_template(f"sqlite:///{template}")
-
-        def fresh() -> Database:
-            path = tmp_path / f"{uuid.uuid4().hex}.db"
-            shutil.copy(template, path)
-            return Database.open(f"sqlite:///{path}", now=TimeOfDay())
-
-    else:
-        made.append(f"acl_imapd_test_{uuid.uuid4().hex[:12]}")
-        create_database(made[0])
-        fill_template(database_url(made[0]))
-
-        def fresh() -> Database:
-            made.append(f"acl_imapd_test_{uuid.uuid4().hex[:12]}")
-            create_database(made[-1], made[0])
-            return Database.open(database_url(made[-1]), blob_dir=tmp_path / "blobs", now=TimeOfDay())
-
-    yield fresh
-    for name in made:
-        drop_database(name)
-
-
-def test_server_commands_and_model_agree_after_every_step(make):
+def test_server_commands_and_model_agree_after_every_step(make):  # noqa: F811
     """PRODUCT §4: one function computes the rights, for LIST, access, GETACL, explain and reports alike."""
     steps = min(STEPS, 30)
     run_state_machine_as_test(
