@@ -89,10 +89,6 @@ class UseAttr(ImapError):
     code = b"USEATTR"
 
 
-class OverQuota(ImapError):
-    code = b"OVERQUOTA"
-
-
 class UnknownCte(ImapError):
     """A part whose content transfer encoding is not known, or cannot be changed.  RFC 3516."""
 
@@ -122,10 +118,6 @@ class PrivacyRequired(ImapError):
 
 class Unavailable(ImapError):
     code = b"UNAVAILABLE"
-
-
-class ServerBug(ImapError):
-    code = b"SERVERBUG"
 
 
 class Refused(Exception):

@@ -179,10 +179,6 @@ class Directory:
             self._rights.pop(acl_id, None)
         self.moved()
 
-    def stale(self) -> bool:
-        """True when a look at the database is needed to know.  Cheap on SQLite, always True elsewhere."""
-        return self._source.peek() != self._epochs
-
     async def _read_news(self) -> None:
         anyway, self._read_anyway = self._read_anyway, False
         while True:

@@ -7,7 +7,6 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from argon2 import PasswordHasher
@@ -72,8 +71,3 @@ class Passwords:
         while len(self._right) > MAX_REMEMBERED:
             self._right.popitem(last=False)
         return True
-
-
-def hashing_threads(size: int = 2) -> ThreadPoolExecutor:
-    """The pool for :class:`Passwords`."""
-    return ThreadPoolExecutor(size, thread_name_prefix="argon2")

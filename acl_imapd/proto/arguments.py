@@ -133,9 +133,6 @@ class Arguments:
         if not self.try_char(b" "):
             raise self._expected("a space")
 
-    def try_open(self) -> bool:
-        return self.try_char(b"(")
-
     def try_close(self) -> bool:
         return self.try_char(b")")
 

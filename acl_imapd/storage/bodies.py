@@ -107,13 +107,8 @@ _INSERT: Any = {
 }
 
 
-def store_body(conn: Connection, blobs: Blobs, data: bytes, parsed: Parsed) -> BodyId:
-    """The id of the body that is *data*: the one that is there already, or a new one."""
-    return store_bodies(conn, blobs, [(data, parsed)])[0]
-
-
 def store_bodies(conn: Connection, blobs: Blobs, new: Sequence[tuple[bytes, Parsed]]) -> list[BodyId]:
-    """:func:`store_body` of each, in two statements each 500."""
+    """The ids of the bodies: of each the one that is there already, or a new one; in two statements each 500."""
     digests = [hashlib.sha256(data).digest() for data, _ in new]
     found: dict[bytes, BodyId] = {}
     different = dict(zip(digests, new, strict=True))
@@ -266,7 +261,7 @@ def sweep_bodies(conn: Connection, blobs: Blobs, limit: int = 500) -> int:
     """Remove bodies that no message has any more; how many.  Their files go with them.
 
     Should the transaction fail then, bodies are left whose files are gone: no message has them, and
-    :func:`store_body` writes the file again before one can.
+    :func:`store_bodies` writes the file again before one can.
     """
     ids = list(conn.execute(_ORPHANS.limit(limit)).scalars())
     keys = list(conn.execute(_DELETE, {"ids": ids}).scalars()) if ids else []
