@@ -24,7 +24,7 @@ from acl_imapd.access.rights import Rights
 from acl_imapd.storage import accounts, mailboxes
 from acl_imapd.storage.database import Connection, Database
 from bench.grow import BIG, SEES, SUBJECT, grow
-from tests.conftest import TimeOfDay, World, _postgresql, _url, give
+from tests.conftest import TimeOfDay, World, database_url, give, run_on_postgresql
 
 SMALL = {"folders": 1_000, "teams": 20, "users": 100}
 NAMESPACES = Namespaces()
@@ -36,8 +36,8 @@ def site(kind: str, **size: int) -> Iterator[Database]:
     with tempfile.TemporaryDirectory() as directory:
         name = f"acl_imapd_growth_{uuid.uuid4().hex[:12]}"
         if kind == "postgresql":
-            _postgresql(f"CREATE DATABASE {name}")
-        url = _url(name) if kind == "postgresql" else f"sqlite:///{directory}/site.db"
+            run_on_postgresql(f"CREATE DATABASE {name}")
+        url = database_url(name) if kind == "postgresql" else f"sqlite:///{directory}/site.db"
         database = Database.open(url, blob_dir=Path(directory) / "blobs", now=TimeOfDay())
         try:
             grow(database, **size)
@@ -45,7 +45,7 @@ def site(kind: str, **size: int) -> Iterator[Database]:
         finally:
             database.close()
             if kind == "postgresql":
-                _postgresql(f"DROP DATABASE {name} WITH (FORCE)")
+                run_on_postgresql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 Nothing = Callable[[], Any]

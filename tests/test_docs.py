@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import click
 import msgspec
+import pytest
 from acl_imapd_admin.cli import cli
 
 from acl_imapd.access.lints import KINDS
@@ -59,3 +62,9 @@ def test_architecture_names_every_module():
 def test_no_document_keeps_both_sides_of_a_conflict():
     for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         assert not re.search(r"^(<<<<<<<|>>>>>>>)", path.read_text(), re.MULTILINE), path
+
+
+@pytest.mark.parametrize("script", ["bench/growth.py", "bench/revoke.py", "bench/grow.py"])
+def test_what_the_benchmarks_were_made_with_can_be_called(script):
+    module = script.replace("/", ".").removesuffix(".py")
+    subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, check=True, capture_output=True)
