@@ -35,7 +35,7 @@ def role_list(site: Site) -> None:
 @with_json
 @pass_site
 def role_set(site: Site, name: str, rights: str) -> None:
-    """Make a role, or change what it stands for in grants to come.
+    """Make a role, or change what it stands for, at once, in every ACL entry that holds it.
 
     Example: acl-imapd-admin role set auditor lr
     """
@@ -51,7 +51,7 @@ def role_set(site: Site, name: str, rights: str) -> None:
 @with_json
 @pass_site
 def role_remove(site: Site, name: str, yes: bool) -> None:
-    """Forget a role; rights granted by it stay.
+    """Forget a role; entries that hold it keep its letters.
 
     Example: acl-imapd-admin role remove auditor --yes
     """

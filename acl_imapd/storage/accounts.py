@@ -249,7 +249,7 @@ def read_secret(conn: Connection) -> bytes:
 
 
 def set_disabled(conn: Connection, actor: Actor, name: str, disabled: bool) -> None:
-    """Let the user log in no more, or again.  Open sessions end at their next command."""
+    """Let the user log in no more, or again.  Open sessions end at once."""
     lock_site(conn)
     found = _must_user(conn, name)
     if found.disabled == disabled:
